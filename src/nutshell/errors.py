@@ -1,0 +1,136 @@
+"""Every error that a user may meet, drawn as one tree.
+
+    NutshellError
+    ├── UsageError            a request that cannot be met as written
+    ├── ModelError            something about a model's files
+    │   ├── ModelNotFound     no such name, folder or file
+    │   ├── UnsupportedModel  a real model, of a kind that cannot run yet
+    │   ├── PickleRefused     a .ckpt/.bin/.pt file: loading one runs code
+    │   ├── CorruptFile       truncated, damaged or hostile
+    │   └── WeightsMismatch   tensors missing, unused or of another shape
+    ├── EngineError           an engine is missing or failed
+    │   └── EngineUnavailable not installed, or not for this machine
+    ├── NotEnoughMemory       what is needed and what is free
+    ├── OutputError           a picture could not be written
+    └── Cancelled             the user (or a callback) stopped the run
+
+Each carries a `hint` (what to do next) and an `exit_code` for the command line. The message says what
+happened and why; both are one line each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+Shape = tuple[int, ...]
+
+
+class NutshellError(Exception):
+    """Base of all. `str(error)` is the message, `error.hint` the next step (may be empty)."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(NutshellError):
+    """The request itself is wrong: an unknown sampler, a size that is not a multiple of 8."""
+
+    exit_code = 2
+
+
+class ModelError(NutshellError):
+    """Something about a model's files."""
+
+    exit_code = 3
+
+
+class ModelNotFound(ModelError):
+    """No model of that name, folder or file."""
+
+
+class UnsupportedModel(ModelError):
+    """A model whose architecture this version does not run; the message names the feature."""
+
+
+class PickleRefused(ModelError):
+    """A pickle checkpoint. Unpickling runs code that the file brings, so it is never loaded."""
+
+
+class CorruptFile(ModelError):
+    """A file that is truncated, damaged, or not what its name says."""
+
+
+class WeightsMismatch(ModelError):
+    """Tensors that do not fit the network.
+
+    `missing`: name -> wanted shape; `unused`: names; `misshapen`: name -> (wanted, found).
+    """
+
+    def __init__(
+        self,
+        part: str,
+        missing: Mapping[str, Shape] | None = None,
+        unused: Sequence[str] = (),
+        misshapen: Mapping[str, tuple[Shape, Shape]] | None = None,
+        hint: str = "the file may be of another architecture, or incomplete: download it again",
+    ) -> None:
+        self.part = part
+        self.missing = dict(missing or {})
+        self.unused = tuple(unused)
+        self.misshapen = dict(misshapen or {})
+        parts = []
+        if self.missing:
+            parts.append(_listed("missing", [f"{name} {_dims(s)}" for name, s in self.missing.items()]))
+        if self.misshapen:
+            rows = [f"{name} is {_dims(found)}, not {_dims(want)}" for name, (want, found) in self.misshapen.items()]
+            parts.append(_listed("of the wrong shape", rows))
+        if self.unused:
+            parts.append(_listed("unused", list(self.unused)))
+        super().__init__(f"the weights of {part} do not fit its network: {'; '.join(parts)}", hint)
+
+
+class EngineError(NutshellError):
+    """An engine failed while it built or ran a network."""
+
+    exit_code = 4
+
+
+class EngineUnavailable(EngineError):
+    """The engine is not installed, or has nothing to run on here."""
+
+
+class NotEnoughMemory(NutshellError):
+    """What a run needs and what is free, in bytes."""
+
+    exit_code = 5
+
+    def __init__(self, need_bytes: int, free_bytes: int, hint: str = "") -> None:
+        self.need_bytes = need_bytes
+        self.free_bytes = free_bytes
+        super().__init__(
+            f"this needs about {need_bytes / 1e6:.0f} MB of memory and only {free_bytes / 1e6:.0f} MB are free", hint
+        )
+
+
+class OutputError(NutshellError):
+    """A file could not be written: no room, no permission, no such folder."""
+
+    exit_code = 6
+
+
+class Cancelled(NutshellError):
+    """The run was stopped on purpose; nothing was written."""
+
+    exit_code = 130
+
+
+def _dims(shape: Shape) -> str:
+    return "x".join(map(str, shape)) if shape else "scalar"
+
+
+def _listed(what: str, rows: list[str], most: int = 5) -> str:
+    more = f" and {len(rows) - most} more" if len(rows) > most else ""
+    return f"{len(rows)} {what} ({', '.join(rows[:most])}{more})"

@@ -1,0 +1,352 @@
+"""Every setting, one row each; the row feeds the command line, the file, the environment and the docs.
+
+A value comes from the first of these that has one:
+
+    --steps 20                 the command line
+    NUTSHELL_STEPS=20          the environment
+    steps = 20                 the file config.toml
+    the default in the row     None means: as the model's card says
+
+`docs/reference/settings.md` is made from these rows: python -m nutshell.settings > docs/reference/settings.md
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nutshell.errors import UsageError
+
+Environment = Mapping[str, str]
+_LARGEST_FILE = 1_000_000
+
+
+# ---------------------------------------------------------------- kinds of value
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a value is read from text. `words` completes the sentence "steps must be ..."."""
+
+    words: str
+    read: Callable[[str], Any]
+    metavar: str = ""
+
+
+def _whole(text: str) -> int:
+    return int(text)
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+def _yes_no(text: str) -> bool:
+    return {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}[
+        text.lower()
+    ]
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{1,6})(?:\s*[xX×*]\s*(\d{1,6}))?", text.strip())
+    if match is None:
+        raise ValueError(text)
+    return int(match[1]), int(match[2] or match[1])
+
+
+def _interval(text: str) -> tuple[float, float]:
+    first, last = re.split(r"\s*(?:,|\.\.|(?<=[\d.])-)\s*", text.strip())
+    return _number(first), _number(last)
+
+
+def _text(text: str) -> str:
+    if not text.strip():
+        raise ValueError(text)
+    return text
+
+
+def _path(text: str) -> Path:
+    return Path(_text(text)).expanduser()
+
+
+def _path_or_folder(text: str) -> str:
+    # A Path would lose the slash at the end, which tells a folder from a file.
+    return os.path.expanduser(_text(text))
+
+
+def choice(*names: str) -> Kind:
+    """One of a few names."""
+
+    def read(text: str) -> str:
+        plain = text.lower().replace("-", "_")
+        if plain not in names:
+            raise ValueError(text)
+        return plain
+
+    return Kind(f"one of {', '.join(names)}", read, "|".join(names))
+
+
+WHOLE = Kind("a whole number", _whole, "N")
+NUMBER = Kind("a number", _number, "X")
+YES_NO = Kind("yes or no", _yes_no)
+SIZE = Kind("a size in pixels such as 256 or 512x384", _size, "WxH|N")
+INTERVAL = Kind("two numbers from 0 to 1 such as 0.2,0.8", _interval, "FROM,TO")
+NAME = Kind("a name", _text, "NAME")
+TEXT = Kind("text", str, "TEXT")
+PATH = Kind("a path", _path, "PATH")
+FILE_OR_FOLDER = Kind("a path", _path_or_folder, "FILE|FOLDER/")
+
+
+# ---------------------------------------------------------------- the table
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row. name: in the file. default_words: what stands in the help when the default is None.
+
+    many: may be given several times (a list in the file, separated as in PATH in the environment).
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    default: Any = None
+    default_words: str = ""
+    group: str = "picture"
+    many: bool = False
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        return "NUTSHELL_" + self.name.upper()
+
+    def shown_default(self) -> str:
+        if self.default_words:
+            return self.default_words
+        if isinstance(self.default, bool):
+            return "yes" if self.default else "no"
+        return "" if self.default in (None, (), "") else str(self.default)
+
+
+_CARD = "the model's own"
+SETTINGS: tuple[Setting, ...] = (
+    # what to draw
+    Setting("negative", TEXT, "what should not be in the picture", "", "nothing"),
+    Setting("size", SIZE, "width and height in pixels, multiples of 8", None, _CARD),
+    Setting("steps", WHOLE, "denoising steps: more is slower and often better", None, _CARD),
+    Setting("guidance", NUMBER, "how closely to follow the prompt; 1 is off and twice as fast", None, _CARD),
+    Setting("guidance_interval", INTERVAL, "from 0 (noise) to 1 (finished): where guidance works", None, "0,1"),
+    Setting("guidance_rescale", NUMBER, "0 to 1: undo the contrast that guidance adds", 0.0, "0"),
+    Setting("sampler", NAME, "how to step from noise to picture: ddim, euler, dpmpp_2m, ...", None, _CARD),
+    Setting("schedule", NAME, "curve of the noise levels: model, karras, exponential, sgm_uniform", None, _CARD),
+    Setting("spacing", NAME, "which timesteps are visited: leading, trailing, linspace", None, "the sampler's own"),
+    Setting("eta", NUMBER, "0 to 1: fresh noise in every step (DDIM, TCD)", None, "the sampler's own"),
+    Setting("seed", WHOLE, "the same seed draws the same picture", None, "random, and printed"),
+    Setting("count", WHOLE, "pictures for each prompt; seeds count up", 1),
+    Setting("strength", NUMBER, "with --image: 0 to 1, how much of it to redraw", 0.8),
+    Setting("mask_blur", NUMBER, "with --mask: pixels over which redrawn and kept parts blend", 4.0, "4"),
+    Setting("clip_skip", WHOLE, "last layers of the text encoder to leave out", 0),
+    # what draws it
+    Setting("model", NAME, "a model's name, its folder, or its .safetensors file", "artist", group="model"),
+    Setting("models", PATH, "a folder in which models are looked for by name", None, "none", group="model"),
+    Setting("vae", PATH, "another autoencoder: a folder or file", None, _CARD, group="model"),
+    Setting("preview_vae", PATH, "with --preview: a tiny autoencoder for sharper ones", None, "none", group="model"),
+    Setting("embedding", PATH, "a textual-inversion file; its name calls it", (), "none", group="model", many=True),
+    Setting("prediction", choice("epsilon", "v_prediction", "sample"), "what the model predicts, where its files do "
+            "not say", None, _CARD, group="model"),
+    Setting("engine", NAME, "openvino, onnx, torch or numpy", None, "the fastest installed", group="model"),
+    Setting("precision", choice("f32", "bf16", "f16"), "arithmetic", None, "the fastest here", group="model"),
+    Setting("threads", WHOLE, "processor threads", None, "all cores", group="model"),
+    # where it goes, and what is said meanwhile
+    Setting("output", FILE_OR_FOLDER, "a file or folder; .png, .jpg or .webp", None, "a new name here", group="output"),
+    Setting("preview", YES_NO, "keep nutshell-preview.png up to date while drawing", False, group="output"),
+    Setting("json", YES_NO, "print one JSON object per picture, and errors as JSON", False, group="output"),
+    Setting("quiet", YES_NO, "no progress", False, group="output"),
+    Setting("log_level", choice("debug", "info", "warning", "error"), "what the log on standard error tells",
+            "warning", group="output"),
+)  # fmt: skip
+BY_NAME: dict[str, Setting] = {row.name: row for row in SETTINGS}
+
+
+# ---------------------------------------------------------------- where values come from
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The values that hold, and where each came from ("--steps", "NUTSHELL_STEPS", a file, "default")."""
+
+    values: Mapping[str, Any]
+    origins: Mapping[str, str]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
+
+    def given(self, *names: str) -> dict[str, Any]:
+        """Those of `names` whose value is not None."""
+        return {name: self.values[name] for name in names if self.values[name] is not None}
+
+
+def resolve(flags: Mapping[str, Any], environment: Environment | None = None, file: Path | None = None) -> Settings:
+    """Settle every setting. `flags`: by name, text as typed (a list for `many`), None where not given.
+
+    file: another config.toml than the user's own. Raises UsageError, which says where a bad value stands.
+    """
+    environment = os.environ if environment is None else environment
+    path = file or config_path(environment)
+    in_file = read_config(path) if path else {}
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for row in SETTINGS:
+        if flags.get(row.name) is not None:
+            value, origin = flags[row.name], row.flag
+        elif environment.get(row.variable, "") != "":
+            value, origin = environment[row.variable], row.variable
+            value = value.split(os.pathsep) if row.many else value
+        elif row.name in in_file:
+            value, origin = in_file[row.name], f"{path} ({row.name})"
+        else:
+            values[row.name], origins[row.name] = row.default, "default"
+            continue
+        values[row.name], origins[row.name] = _read(row, value, origin), origin
+    return Settings(values, origins)
+
+
+def _read(row: Setting, value: Any, origin: str) -> Any:
+    if row.many:
+        items = value if isinstance(value, (list, tuple)) else [value]
+        return tuple(_read_one(row, item, origin) for item in items)
+    return _read_one(row, value, origin)
+
+
+def _read_one(row: Setting, value: Any, origin: str) -> Any:
+    """A flag or variable is text; a file has types of its own, which must not be turned into text blindly."""
+    if isinstance(value, bool):
+        fits = row.kind is YES_NO
+    elif isinstance(value, (int, float)):
+        fits = row.kind in (WHOLE, NUMBER, SIZE)
+    elif isinstance(value, list):
+        fits = row.kind in (SIZE, INTERVAL) and len(value) == 2
+        value = ("x" if row.kind is SIZE else ",").join(map(str, value))
+    else:
+        fits = isinstance(value, str)
+    if fits:
+        try:
+            return row.kind.read(str(value))
+        except (ValueError, KeyError, OverflowError, RuntimeError):
+            pass
+    shown = str(value) if len(str(value)) <= 60 else str(value)[:57] + "..."
+    raise UsageError(f"{origin} must be {row.kind.words}, not {shown!r}", _near(row, str(value)))
+
+
+def _near(row: Setting, text: str) -> str:
+    names = row.kind.metavar.split("|") if row.kind.words.startswith("one of") else []
+    close = difflib.get_close_matches(text.lower(), names, 1)
+    return f"did you mean {close[0]}?" if close else f"{row.name}: {row.help}"
+
+
+def config_path(environment: Environment) -> Path | None:
+    """The config.toml that holds: NUTSHELL_CONFIG if set (empty for none), else the platform's, if it exists."""
+    named = environment.get("NUTSHELL_CONFIG")
+    if named is not None:
+        if named and not Path(named).expanduser().is_file():
+            raise UsageError(f"NUTSHELL_CONFIG names {named}, and there is no such file", "correct or unset it")
+        return Path(named).expanduser() if named else None
+    usual = usual_config_path(environment)
+    try:
+        return usual if usual is not None and usual.is_file() else None
+    except OSError:
+        return None
+
+
+def usual_config_path(environment: Environment, platform: str = sys.platform) -> Path | None:
+    """Where this platform keeps it; None where there is no home folder."""
+    if platform == "win32":
+        base = environment.get("APPDATA")
+    elif platform == "darwin":
+        base = environment.get("HOME") and environment["HOME"] + "/Library/Application Support"
+    else:
+        base = environment.get("XDG_CONFIG_HOME") or (environment.get("HOME") and environment["HOME"] + "/.config")
+    return Path(base, "nutshell", "config.toml") if base else None
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The settings in a config.toml; `guidance-interval` and `guidance_interval` are the same."""
+    # Here and not above: most runs have no file to read.
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(_LARGEST_FILE)
+        found = tomllib.loads(raw.decode("utf-8-sig"))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}", "check its permissions") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8 text", "save it as UTF-8") from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UsageError(f"{path} is not valid TOML: {error}", 'text stands in quotes: model = "artist"') from error
+    settings = {name.replace("-", "_"): value for name, value in found.items()}
+    for name in settings:
+        if name not in BY_NAME:
+            close = difflib.get_close_matches(name, BY_NAME, 1)
+            hint = f"did you mean {close[0]}?" if close else "docs/reference/settings.md lists all of them"
+            raise UsageError(f"{path} has an unknown setting {name!r}", hint)
+    return settings
+
+
+# ---------------------------------------------------------------- docs
+
+_GROUPS = {"picture": "What to draw", "model": "What draws it", "output": "Where it goes"}
+_DOCS_HEAD = """\
+# Settings
+
+<!-- Made by `python -m nutshell.settings > docs/reference/settings.md`; edit src/nutshell/settings.py. -->
+
+A setting is taken from the first of: the command line, the environment, the file `config.toml`, its
+default. The file lies in `~/.config/nutshell/` (Linux), `~/Library/Application Support/nutshell/` (macOS)
+or `%APPDATA%\\nutshell\\` (Windows); `NUTSHELL_CONFIG` names another one, or none if it is empty. In the
+file a setting has the name in the first column:
+
+```toml
+model = "artist"
+steps = 20
+size = "256x256"
+embedding = ["~/embeddings/style.safetensors"]
+```
+
+Yes-or-no settings are switched off by `--no-...` on the command line.
+"""
+
+
+def render_reference() -> str:
+    """The text of docs/reference/settings.md."""
+    parts = [_DOCS_HEAD]
+    for group, title in _GROUPS.items():
+        parts.append(f"\n## {title}\n\n| setting | flag | environment | value | default | meaning |")
+        parts.append("\n|---|---|---|---|---|---|\n")
+        for row in SETTINGS:
+            if row.group == group:
+                many = ", may be repeated" if row.many else ""
+                parts.append(
+                    f"| `{row.name}` | `{row.flag}` | `{row.variable}` | {row.kind.words}{many} "
+                    f"| {row.shown_default()} | {row.help} |\n"
+                )
+    return "".join(parts)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render_reference())
