@@ -1,0 +1,75 @@
+"""Textual-inversion embeddings: a few vectors that stand for a new word in the prompt.
+
+emb_params   (n, width)    as AUTOMATIC1111's interface writes
+<token>      (width,) or (n, width), the file's only tensor, as diffusers writes
+clip_l       (n, width)    as SDXL tools write; clip_g beside it is for another encoder
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from nutshell.errors import CorruptFile, UnsupportedModel
+from nutshell.weights.header import shown
+from nutshell.weights.safetensors import open_safetensors
+from nutshell.weights.tensor import Tensor
+
+MAX_VECTORS = 1024  # a prompt has 75 places
+MAX_WIDTH = 16384
+_KNOWN = ("emb_params", "clip_l")
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """name: the word that calls it. vectors: float32 (n, width), one per place it takes in the prompt."""
+
+    name: str
+    vectors: npt.NDArray[np.float32]
+
+    @property
+    def width(self) -> int:
+        return int(self.vectors.shape[1])
+
+    def check_width(self, wanted: int) -> None:
+        """Raise UnsupportedModel unless it fits a text encoder of `wanted` width."""
+        if self.width != wanted:
+            raise UnsupportedModel(
+                f"the embedding {shown(self.name)} has vectors of width {self.width}, the model's are {wanted} wide",
+                hint="an embedding works only with the family it was trained on: 768 is SD 1.x, 1024 SD 2.x",
+            )
+
+
+def load_embedding(path: Path) -> Embedding:
+    """Read an embedding; its values are copied, so the file is closed again."""
+    with open_safetensors(path) as file:
+        name, tensor = _find(path, file.tensors)
+        shape = tensor.shape if len(tensor.shape) == 2 else (1, *tensor.shape)
+        if len(shape) != 2 or not (0 < shape[0] <= MAX_VECTORS and 0 < shape[1] <= MAX_WIDTH):
+            raise CorruptFile(f"{path}: {shown(tensor.name)} of shape {tensor.shape} is no embedding")
+        if tensor.dtype not in ("F64", "F32", "F16", "BF16"):
+            raise CorruptFile(f"{path}: {shown(tensor.name)} is stored as {tensor.dtype}, which is no embedding")
+        vectors = np.array(tensor.f32(), np.float32).reshape(shape)
+    if not np.isfinite(vectors).all():
+        raise CorruptFile(f"{path}: the embedding holds values that are not numbers", hint="download it again")
+    vectors.setflags(write=False)
+    return Embedding(name, vectors)
+
+
+def _find(path: Path, tensors: dict[str, Tensor]) -> tuple[str, Tensor]:
+    """The word and the tensor: a known key is called by the file's name, a lone one by its own."""
+    for key in _KNOWN:
+        if key in tensors:
+            return path.stem, tensors[key]
+    if len(tensors) == 1:
+        ((name, tensor),) = tensors.items()
+        if "." not in name.strip("."):
+            return name, tensor
+    raise UnsupportedModel(
+        f"{path} is no textual-inversion embedding: it holds {len(tensors)} tensors and none called "
+        f"{' or '.join(_KNOWN)}",
+        hint="an embedding is a file of a few kilobytes",
+    )

@@ -1,0 +1,74 @@
+"""What a file is when it is not the safetensors file it should be, told from its first bytes.
+
+Most "corrupt" weights are something else altogether: a login page saved as a model, a Git LFS pointer,
+a pickle. Saying which spares the user the search.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nutshell.errors import CorruptFile, ModelError, PickleRefused, UnsupportedModel
+
+PICKLE_SUFFIXES = frozenset({".ckpt", ".bin", ".pt", ".pth", ".pkl", ".pickle"})
+HEAD_BYTES = 512  # enough to tell
+
+_AGAIN = "download it again"
+_LFS = "Git LFS left a pointer here instead of the file: run `git lfs pull`, or download the file itself"
+_HTML = "the server answered with a page (a login, a licence or an error): open the address in a browser, then retry"
+_CONVERT = (
+    "look for the .safetensors variant of the same model; or, on a machine with PyTorch, convert it: "
+    "w = torch.load(FILE, weights_only=True); w = w.get('state_dict', w); "
+    "safetensors.torch.save_file({k: v.contiguous() for k, v in w.items()}, 'model.safetensors')"
+)
+
+# first bytes -> (what it is, hint)
+_LOOKS: tuple[tuple[bytes, str, str], ...] = (
+    (b"version https://git-lfs", "a Git LFS pointer", _LFS),
+    (b"\x1f\x8b", "a gzip archive", "unpack it first"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it first"),
+    (b"Rar!", "a RAR archive", "unpack it first"),
+    (b"\x89PNG", "a PNG picture", _AGAIN),
+    (b"\xff\xd8\xff", "a JPEG picture", _AGAIN),
+    (b"\x89HDF\r\n", "a Keras/HDF5 file", "look for the .safetensors variant of the model"),
+)
+
+
+def pickle_refused(path: Path) -> PickleRefused:
+    """The error for a checkpoint that only unpickling could read."""
+    return PickleRefused(
+        f"{path} is a pickle checkpoint, and loading one runs whatever code the file brings: it is never opened",
+        hint=_CONVERT,
+    )
+
+
+def refuse_by_name(path: Path) -> None:
+    """Raise PickleRefused where the name alone promises a pickle."""
+    if path.suffix.lower() in PICKLE_SUFFIXES:
+        raise pickle_refused(path)
+
+
+def what_else(path: Path, head: bytes, size: int) -> ModelError | None:
+    """The error that says what `head` (the first bytes of a file of `size` bytes) shows, or None."""
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if size == 0:
+        return CorruptFile(f"{path} is empty", hint="the download stopped before it began: " + _AGAIN)
+    if head[:4] in (b"PK\x03\x04", b"PK\x05\x06") or _is_pickle(head):
+        return pickle_refused(path)
+    if head.startswith(b"GGUF"):
+        return UnsupportedModel(f"{path} is a GGUF file, which cannot be read yet", "use the .safetensors variant")
+    for magic, what, hint in _LOOKS:
+        if head.startswith(magic):
+            return CorruptFile(f"{path} is {what}, not a safetensors file", hint)
+    if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
+        return CorruptFile(f"{path} is a web page, not a safetensors file", _HTML)
+    if text.startswith((b"{", b"[")):
+        return CorruptFile(f"{path} is a JSON text, not a safetensors file", _HTML)
+    if not head.strip(b"\0"):
+        return CorruptFile(f"{path} begins with nothing but zeros: room was reserved but not filled", _AGAIN)
+    return None
+
+
+def _is_pickle(head: bytes) -> bool:
+    """PROTO opcode with a known protocol. A safetensors header length may begin so too, but then "{" follows."""
+    return len(head) > 2 and head[0] == 0x80 and 2 <= head[1] <= 5 and head[8:9] != b"{"
