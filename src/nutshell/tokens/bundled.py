@@ -1,0 +1,73 @@
+"""CLIP's own vocabulary, bundled for checkpoints that come as one file, without a tokenizer.
+
+Every Stable Diffusion so far uses it; SD 2.x and SDXL's second encoder only pad with id 0 ("!").
+"""
+
+from __future__ import annotations
+
+import functools
+from itertools import islice
+
+from nutshell.errors import CorruptFile, UsageError
+from nutshell.tokens.vocabulary import (
+    END_TOKEN,
+    START_TOKEN,
+    AddedToken,
+    SpecialTokens,
+    Vocabulary,
+    build_vocabulary,
+)
+
+_FILE = "bpe_simple_vocab_16e6.txt.gz"
+# 49408 tokens: 256 bytes, the same at a word's end, the merges, start and end.
+_MERGES = 49408 - 2 * 256 - 2
+END_ID = 49407
+
+
+@functools.cache
+def bundled_vocabulary(pad_id: int = END_ID) -> Vocabulary:
+    """The vocabulary of 49408 tokens, padded with `pad_id` (49407 in SD 1.x, 0 in SD 2.x); read once, 0.2 s."""
+    merges = _read_merges()
+    symbols = _byte_symbols()
+    tokens = [*symbols, *(f"{symbol}</w>" for symbol in symbols), *map("".join, merges), START_TOKEN, END_TOKEN]
+    if not 0 <= pad_id < len(tokens):
+        raise UsageError(f"the vocabulary has no id {pad_id}", hint=f"ids go from 0 to {len(tokens) - 1}")
+    special = SpecialTokens(pad=tokens[pad_id])
+    added = [(AddedToken(content), None) for content in dict.fromkeys((START_TOKEN, END_TOKEN, special.pad))]
+    table = {token: index for index, token in enumerate(tokens)}
+    return build_vocabulary(table, merges, special, added, source="the bundled vocabulary")
+
+
+def _read_merges() -> list[tuple[str, str]]:
+    import gzip
+    import zlib
+    from importlib import resources
+
+    hint = "the installation is damaged: install nutshell again"
+    try:
+        with (
+            resources.files(__package__).joinpath("data", _FILE).open("rb") as packed,
+            gzip.open(packed, "rt", encoding="utf-8") as lines,
+        ):
+            # The first line is a title; more merges follow than CLIP was trained with.
+            merges = [_pair(line) for line in islice(lines, 1, _MERGES + 1)]
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise CorruptFile(f"the bundled vocabulary cannot be read: {error}", hint) from error
+    if len(merges) != _MERGES:
+        raise CorruptFile(f"the bundled vocabulary has {len(merges)} merges instead of {_MERGES}", hint)
+    return merges
+
+
+def _pair(line: str) -> tuple[str, str]:
+    left, right = line.split()
+    return left, right
+
+
+def _byte_symbols() -> list[str]:
+    """The 256 characters that stand for bytes, in the order of their ids (Radford et al. 2019, GPT-2).
+
+    Printable Latin-1 characters stand for themselves and come first; the other bytes, in order, are
+    U+0100 and up. A merge file can so be plain text without white space or control characters.
+    """
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    return [chr(code) for code in printable] + [chr(0x100 + rank) for rank in range(256 - len(printable))]
