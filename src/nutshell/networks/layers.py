@@ -1,0 +1,68 @@
+"""Layers: an operation together with the stored tensors it takes, their shapes checked.
+
+Every function reads `weights` at the layer's own scope ("weight", "bias") and states the shape it
+expects from its input and its declared width, so that a misfitting checkpoint is named before it runs.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from nutshell.networks.ops import Ops, Padding
+from nutshell.weights import Weights
+
+T = TypeVar("T")
+
+
+def conv2d(
+    ops: Ops[T],
+    weights: Weights,
+    x: T,
+    channels: int,
+    kernel: int = 3,
+    stride: int = 1,
+    padding: Padding | None = None,
+    bias: bool = True,
+) -> T:
+    """Convolution to `channels`; padding defaults to "same" for an odd kernel."""
+    around = kernel // 2
+    return ops.conv2d(
+        x,
+        weights.take("weight", (channels, ops.shape(x)[1], kernel, kernel)),
+        weights.take("bias", (channels,)) if bias else None,
+        stride,
+        padding or (around, around, around, around),
+    )
+
+
+def linear(ops: Ops[T], weights: Weights, x: T, width: int, bias: bool = True) -> T:
+    """Linear map of the last axis to `width`."""
+    weight = weights.take("weight", (width, ops.shape(x)[-1]))
+    return ops.linear(x, weight, weights.take("bias", (width,)) if bias else None)
+
+
+def group_norm(ops: Ops[T], weights: Weights, x: T, groups: int, eps: float) -> T:
+    """Group normalization over the channels (axis 1)."""
+    channels = (ops.shape(x)[1],)
+    return ops.group_norm(x, weights.take("weight", channels), weights.take("bias", channels), groups, eps)
+
+
+def layer_norm(ops: Ops[T], weights: Weights, x: T, eps: float = 1e-5) -> T:
+    """Layer normalization over the last axis."""
+    width = (ops.shape(x)[-1],)
+    return ops.layer_norm(x, weights.take("weight", width), weights.take("bias", width), eps)
+
+
+def to_sequence(ops: Ops[T], x: T) -> T:
+    """(batch, channels, height, width) -> (batch, height * width, channels).
+
+    Channels go last before the reshape: engines keep pictures so anyway, and then move nothing.
+    """
+    batch, channels, height, width = ops.shape(x)
+    return ops.reshape(ops.transpose(x, (0, 2, 3, 1)), (batch, height * width, channels))
+
+
+def to_picture(ops: Ops[T], x: T, height: int, width: int) -> T:
+    """(batch, height * width, channels) -> (batch, channels, height, width)."""
+    batch, _, channels = ops.shape(x)
+    return ops.transpose(ops.reshape(x, (batch, height, width, channels)), (0, 3, 1, 2))

@@ -1,0 +1,128 @@
+"""The vocabulary that every network is written in.
+
+`Ops[T]` is a set of operations over some value type T. An interpreter gives T a meaning: a NumPy array
+that is computed at once, a node of an OpenVINO or ONNX graph, or a bare shape whose cost is added up.
+Networks know only this protocol, so one definition serves all of them.
+
+Conventions: pictures and latents are (batch, channels, height, width), sequences are
+(batch, length, width). Stored tensors (`Tensor`) enter only through the operations that name them, so
+an interpreter may keep them mapped, convert them, or wrap them in quantizers. Every shape is static.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from nutshell.errors import Shape
+from nutshell.weights import Tensor, Weights
+
+T = TypeVar("T")
+
+# Rows and columns added before and after: (top, left, bottom, right).
+Padding = tuple[int, int, int, int]
+
+
+class Ops(Protocol[T]):
+    """Operations of the networks. Activations are float32 in meaning; engines may compute in less."""
+
+    def shape(self, x: T) -> Shape:
+        """The static shape of a value."""
+        ...
+
+    # -- with stored weights ------------------------------------------------------------------------
+    def conv2d(self, x: T, weight: Tensor, bias: Tensor | None, stride: int, padding: Padding) -> T:
+        """2-D cross-correlation; weight (out, in, kernel, kernel), zero padding."""
+        ...
+
+    def linear(self, x: T, weight: Tensor, bias: Tensor | None) -> T:
+        """x @ weight.T + bias over the last axis; weight (out, in), as PyTorch stores it."""
+        ...
+
+    def parameter(self, tensor: Tensor) -> T:
+        """A stored tensor as a value (a position table)."""
+        ...
+
+    def group_norm(self, x: T, weight: Tensor, bias: Tensor, groups: int, eps: float) -> T:
+        """Group normalization over (batch, channels, ...) (Wu and He 2018, arXiv:1803.08494)."""
+        ...
+
+    def layer_norm(self, x: T, weight: Tensor, bias: Tensor, eps: float) -> T:
+        """Layer normalization over the last axis (Ba et al. 2016, arXiv:1607.06450)."""
+        ...
+
+    # -- attention ----------------------------------------------------------------------------------
+    def attention(self, query: T, key: T, value: T, heads: int, causal: bool) -> T:
+        """softmax(q k^T / sqrt(d)) v per head, d = width / heads (Vaswani et al. 2017).
+
+        query (batch, n, width); key, value (batch, m, width) -> (batch, n, width).
+        `causal`: position i sees keys 0..i only.
+        """
+        ...
+
+    # -- element by element -------------------------------------------------------------------------
+    def silu(self, x: T) -> T:
+        """x * sigmoid(x)."""
+        ...
+
+    def gelu(self, x: T) -> T:
+        """The exact form, x/2 * (1 + erf(x / sqrt 2))."""
+        ...
+
+    def quick_gelu(self, x: T) -> T:
+        """x * sigmoid(1.702 x), as in OpenAI's CLIP."""
+        ...
+
+    def relu(self, x: T) -> T: ...
+
+    def tanh(self, x: T) -> T: ...
+
+    def add(self, a: T, b: T) -> T:
+        """Sum, with NumPy's broadcasting."""
+        ...
+
+    def multiply(self, a: T, b: T) -> T:
+        """Product, with NumPy's broadcasting."""
+        ...
+
+    def affine(self, x: T, scale: float, shift: float = 0.0) -> T:
+        """scale * x + shift."""
+        ...
+
+    # -- shape --------------------------------------------------------------------------------------
+    def reshape(self, x: T, shape: Shape) -> T: ...
+
+    def transpose(self, x: T, axes: Sequence[int]) -> T: ...
+
+    def concat(self, parts: Sequence[T], axis: int) -> T: ...
+
+    def slice(self, x: T, axis: int, start: int, stop: int) -> T:
+        """Elements [start, stop) along one axis."""
+        ...
+
+    def upsample(self, x: T, height: int, width: int) -> T:
+        """Nearest neighbour to (height, width): source row = floor(row * old / new)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of a network: its static shape and whether it holds integers (token ids, int64)."""
+
+    shape: Shape
+    integer: bool = False
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network bound to its configuration and input shapes, ready for any interpreter.
+
+    `run(ops, weights, inputs)` returns the one output value. part: whose weights it reads and what it
+    does ("vae_decoder"). name: that, with any setting that changes the graph ("text_encoder 11 layers").
+    """
+
+    part: str
+    name: str
+    inputs: Mapping[str, Input]
+    run: Callable[[Ops[Any], Weights, Mapping[str, Any]], Any]
