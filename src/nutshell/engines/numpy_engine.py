@@ -1,0 +1,143 @@
+"""The reference interpreter: every operation in plain NumPy, slow and easy to check."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nutshell.errors import Shape
+from nutshell.networks.ops import Network, Padding
+from nutshell.weights import Tensor, Weights
+
+Array = npt.NDArray[Any]
+_erf = np.frompyfunc(math.erf, 1, 1)
+
+
+class NumpyOps:
+    """`Ops[Array]`: values are float32 arrays (int64 for token ids), computed at once."""
+
+    def shape(self, x: Array) -> Shape:
+        return x.shape
+
+    def conv2d(self, x: Array, weight: Tensor, bias: Tensor | None, stride: int, padding: Padding) -> Array:
+        top, left, bottom, right = padding
+        kernels = weight.f32()
+        size = kernels.shape[2:]
+        padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
+        windows = np.lib.stride_tricks.sliding_window_view(padded, size, axis=(2, 3))[:, :, ::stride, ::stride]
+        # windows (b, c, h, w, kh, kw) against kernels (o, c, kh, kw) -> (b, h, w, o).
+        out = np.moveaxis(np.tensordot(windows, kernels, axes=((1, 4, 5), (1, 2, 3))), -1, 1)
+        return out if bias is None else out + bias.f32()[:, None, None]
+
+    def linear(self, x: Array, weight: Tensor, bias: Tensor | None) -> Array:
+        out = x @ weight.f32().T
+        return out if bias is None else out + bias.f32()
+
+    def parameter(self, tensor: Tensor) -> Array:
+        return tensor.f32()
+
+    def group_norm(self, x: Array, weight: Tensor, bias: Tensor, groups: int, eps: float) -> Array:
+        grouped = x.reshape(x.shape[0], groups, -1)
+        normal = _normalized(grouped, eps).reshape(x.shape)
+        per_channel = (-1, *(1,) * (x.ndim - 2))
+        return normal * weight.f32().reshape(per_channel) + bias.f32().reshape(per_channel)
+
+    def layer_norm(self, x: Array, weight: Tensor, bias: Tensor, eps: float) -> Array:
+        return _normalized(x, eps) * weight.f32() + bias.f32()
+
+    def attention(self, query: Array, key: Array, value: Array, heads: int, causal: bool) -> Array:
+        q, k, v = (_heads_first(part, heads) for part in (query, key, value))
+        scores = q @ k.swapaxes(-1, -2) / math.sqrt(q.shape[-1])
+        if causal:
+            scores = np.where(np.tri(*scores.shape[-2:]) > 0, scores, -np.inf)
+        scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
+        mixed = (scores / scores.sum(axis=-1, keepdims=True)) @ v
+        return np.asarray(mixed.transpose(0, 2, 1, 3).reshape(query.shape), np.float32)
+
+    def silu(self, x: Array) -> Array:
+        return x * _sigmoid(x)
+
+    def gelu(self, x: Array) -> Array:
+        return np.asarray(0.5 * x * (1.0 + np.asarray(_erf(x / math.sqrt(2.0)), np.float32)), np.float32)
+
+    def quick_gelu(self, x: Array) -> Array:
+        return x * _sigmoid(np.float32(1.702) * x)
+
+    def relu(self, x: Array) -> Array:
+        return np.maximum(x, np.float32(0))
+
+    def tanh(self, x: Array) -> Array:
+        return np.tanh(x)
+
+    def add(self, a: Array, b: Array) -> Array:
+        return a + b
+
+    def multiply(self, a: Array, b: Array) -> Array:
+        return a * b
+
+    def affine(self, x: Array, scale: float, shift: float = 0.0) -> Array:
+        return x * np.float32(scale) + np.float32(shift)
+
+    def reshape(self, x: Array, shape: Shape) -> Array:
+        return x.reshape(shape)
+
+    def transpose(self, x: Array, axes: Sequence[int]) -> Array:
+        return x.transpose(axes)
+
+    def concat(self, parts: Sequence[Array], axis: int) -> Array:
+        return np.concatenate(parts, axis)
+
+    def slice(self, x: Array, axis: int, start: int, stop: int) -> Array:
+        return x.take(range(start, stop), axis)
+
+    def upsample(self, x: Array, height: int, width: int) -> Array:
+        rows = np.arange(height) * x.shape[2] // height
+        columns = np.arange(width) * x.shape[3] // width
+        return x[:, :, rows][:, :, :, columns]
+
+
+class NumpySession:
+    """Runs the network anew at every call."""
+
+    def __init__(self, network: Network, weights: Weights) -> None:
+        self._network = network
+        self._weights = weights
+
+    def __call__(self, **inputs: Array) -> npt.NDArray[np.float32]:
+        out = self._network.run(NumpyOps(), self._weights, inputs)
+        return np.asarray(out, np.float32)
+
+    def close(self) -> None:
+        pass
+
+
+class NumpyEngine:
+    """The reference engine. Always available; float32 only."""
+
+    name = "numpy"
+    precisions = ("f32",)
+
+    def compile(
+        self, network: Network, weights: Weights, precision: str = "f32", threads: int | None = None
+    ) -> NumpySession:
+        return NumpySession(network, weights)
+
+
+def _normalized(x: Array, eps: float) -> Array:
+    mean = x.mean(axis=-1, keepdims=True)
+    variance = x.var(axis=-1, keepdims=True)
+    return np.asarray((x - mean) / np.sqrt(variance + np.float32(eps)))
+
+
+def _heads_first(x: Array, heads: int) -> Array:
+    batch, length, width = x.shape
+    return x.reshape(batch, length, heads, width // heads).transpose(0, 2, 1, 3)
+
+
+def _sigmoid(x: Array) -> Array:
+    # Written with tanh, which does not overflow for large negative x.
+    return np.asarray(np.float32(0.5) * (np.tanh(np.float32(0.5) * x) + np.float32(1)))

@@ -1,0 +1,100 @@
+"""OpenVINO: the network built as an `ov.Model` through the opset, straight over mapped weights."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nutshell.engines.heap import trim_heap
+from nutshell.errors import EngineError, EngineUnavailable
+from nutshell.networks.ops import Network
+from nutshell.weights import Weights
+
+Array = npt.NDArray[Any]
+
+
+class OpenVinoSession:
+    """A compiled model with one reusable request."""
+
+    def __init__(self, compiled: Any, name: str, held: list[Any]) -> None:
+        # The model's constants point into these arrays, and they into the mapped file.
+        self._held = held
+        self._compiled: Any = compiled
+        self._request: Any = compiled.create_infer_request()
+        self._name = name
+
+    def __call__(self, **inputs: Array) -> npt.NDArray[np.float32]:
+        if self._request is None:
+            raise EngineError(f"the session of {self._name} is closed")
+        try:
+            results = self._request.infer(inputs, share_inputs=True)
+        except RuntimeError as error:
+            raise EngineError(f"OpenVINO failed while it ran {self._name}: {_first_line(error)}") from error
+        # The request reuses its output buffer, so the caller gets a copy.
+        return np.array(results[0], np.float32)
+
+    def close(self) -> None:
+        if self._compiled is None:
+            return
+        self._compiled = self._request = None
+        self._held = []
+        gc.collect()
+        trim_heap()
+
+
+class OpenVinoEngine:
+    """Intel's runtime, on any x86-64 or 64-bit ARM processor."""
+
+    name = "openvino"
+
+    def __init__(self) -> None:
+        try:
+            import openvino
+
+            from nutshell.engines.openvino_ops import OpenVinoOps
+        except ImportError as error:
+            raise EngineUnavailable(f"OpenVINO cannot be imported: {error}", "pip install openvino") from error
+        self._core = openvino.Core()
+        self._openvino = openvino
+        self._ops = OpenVinoOps
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """Half precision only where the processor computes in it."""
+        abilities = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        half = [name for name, ability in (("bf16", "BF16"), ("f16", "FP16")) if ability in abilities]
+        return (*half, "f32")
+
+    def compile(
+        self, network: Network, weights: Weights, precision: str = "f32", threads: int | None = None
+    ) -> OpenVinoSession:
+        if precision not in self.precisions:
+            raise EngineUnavailable(
+                f"OpenVINO has no {precision} on this processor", f"use one of {', '.join(self.precisions)}"
+            )
+        ops = self._ops()
+        parameters = {name: ops.input(name, given) for name, given in network.inputs.items()}
+        result = network.run(ops, weights, parameters)
+        model = self._openvino.Model([result], [node.get_node() for node in parameters.values()], network.name)
+        config: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": precision,
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": 1,
+        }
+        if threads is not None:
+            config["INFERENCE_NUM_THREADS"] = threads
+        try:
+            compiled = self._core.compile_model(model, "CPU", config)
+        except RuntimeError as error:
+            raise EngineError(
+                f"OpenVINO cannot compile {network.name}: {_first_line(error)}", "try --engine onnx"
+            ) from error
+        return OpenVinoSession(compiled, network.name, ops.held)
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[-1].strip() if lines else type(error).__name__

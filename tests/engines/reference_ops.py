@@ -1,0 +1,105 @@
+"""`Ops` in double precision over torch.nn.functional: what the NumPy reference itself is held against.
+
+Written apart from `nutshell.engines.torch_ops`, and for plainness: masks and loops spelled out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from nutshell.errors import Shape
+from nutshell.networks.ops import Padding
+from nutshell.weights import Tensor
+
+
+def values(tensor: Tensor) -> torch.Tensor:
+    """A stored tensor's values, read from its bytes by PyTorch's own dtypes."""
+    kind = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}[tensor.dtype]
+    content = bytearray(memoryview(tensor.data)[tensor.offset : tensor.offset + tensor.nbytes])
+    return torch.frombuffer(content, dtype=kind).reshape(tensor.shape).double()
+
+
+class ReferenceOps:
+    def shape(self, x: torch.Tensor) -> Shape:
+        return tuple(x.shape)
+
+    def conv2d(
+        self, x: torch.Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: Padding
+    ) -> torch.Tensor:
+        top, left, bottom, right = padding
+        padded = F.pad(x, (left, right, top, bottom))
+        return F.conv2d(padded, values(weight), None if bias is None else values(bias), stride)
+
+    def linear(self, x: torch.Tensor, weight: Tensor, bias: Tensor | None) -> torch.Tensor:
+        return F.linear(x, values(weight), None if bias is None else values(bias))
+
+    def parameter(self, tensor: Tensor) -> torch.Tensor:
+        return values(tensor)
+
+    def group_norm(self, x: torch.Tensor, weight: Tensor, bias: Tensor, groups: int, eps: float) -> torch.Tensor:
+        return F.group_norm(x, groups, values(weight), values(bias), eps)
+
+    def layer_norm(self, x: torch.Tensor, weight: Tensor, bias: Tensor, eps: float) -> torch.Tensor:
+        return F.layer_norm(x, x.shape[-1:], values(weight), values(bias), eps)
+
+    def attention(
+        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, heads: int, causal: bool
+    ) -> torch.Tensor:
+        parts = []
+        for q, k, v in zip(*(part.chunk(heads, dim=-1) for part in (query, key, value)), strict=True):
+            scores = q @ k.mT * q.shape[-1] ** -0.5
+            if causal:
+                for row in range(scores.shape[-2]):
+                    scores[..., row, row + 1 :] = -torch.inf
+            parts.append(torch.softmax(scores, -1) @ v)
+        return torch.cat(parts, -1)
+
+    def silu(self, x: torch.Tensor) -> torch.Tensor:
+        return x * torch.sigmoid(x)
+
+    def gelu(self, x: torch.Tensor) -> torch.Tensor:
+        return F.gelu(x)
+
+    def quick_gelu(self, x: torch.Tensor) -> torch.Tensor:
+        return x * torch.sigmoid(1.702 * x)
+
+    def relu(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(x)
+
+    def tanh(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(x)
+
+    def add(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return a + b
+
+    def multiply(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return a * b
+
+    def affine(self, x: torch.Tensor, scale: float, shift: float = 0.0) -> torch.Tensor:
+        return scale * x + shift
+
+    def reshape(self, x: torch.Tensor, shape: Shape) -> torch.Tensor:
+        return x.reshape(shape)
+
+    def transpose(self, x: torch.Tensor, axes: Sequence[int]) -> torch.Tensor:
+        return x.permute(tuple(axes))
+
+    def concat(self, parts: Sequence[torch.Tensor], axis: int) -> torch.Tensor:
+        return torch.cat(tuple(parts), axis)
+
+    def slice(self, x: torch.Tensor, axis: int, start: int, stop: int) -> torch.Tensor:
+        return torch.stack(x.unbind(axis)[start:stop], axis)
+
+    def upsample(self, x: torch.Tensor, height: int, width: int) -> torch.Tensor:
+        rows = torch.stack([x[:, :, row * x.shape[2] // height] for row in range(height)], 2)
+        return torch.stack([rows[..., column * x.shape[3] // width] for column in range(width)], 3)
+
+
+def run_reference(case: Any, dtype: str) -> Any:
+    """The case's result in double precision, as a NumPy array."""
+    inputs = {name: torch.from_numpy(value).double() for name, value in case.values().items()}
+    return case.network().run(ReferenceOps(), case.weights(dtype), inputs).numpy()
