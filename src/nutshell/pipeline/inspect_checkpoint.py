@@ -1,0 +1,172 @@
+"""What a model file or folder holds, told from its headers alone; no weights are read."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nutshell.errors import NutshellError, Shape, UnsupportedModel
+from nutshell.networks.autoencoder_kl import AutoencoderKLConfig
+from nutshell.pipeline.facts import read_text, read_unet, read_vae
+from nutshell.weights import Checkpoint, Part, load_embedding, open_checkpoint, read_layout
+
+MOST_METADATA = 200  # characters of one value
+_FAMILIES = {"sd1": "Stable Diffusion 1.x", "sd2": "Stable Diffusion 2.x"}
+_FAMILIES_BY_WIDTH = {768: "Stable Diffusion 1.x", 1024: "Stable Diffusion 2.x"}
+
+
+@dataclass(frozen=True)
+class PartDescription:
+    """One part. architecture: its network and the sizes that name it. dtypes: stored type -> parameters."""
+
+    name: str
+    architecture: str
+    parameters: int
+    dtypes: Mapping[str, int]
+    file_bytes: int
+
+
+@dataclass(frozen=True)
+class Description:
+    """layout: "diffusers", "ldm", "embedding" or "other". disk_bytes: of everything at `path`.
+
+    facts: further rows to show, name -> value, such as the prediction type where the files say it.
+    problem: why it cannot run here, "" if it can.
+    """
+
+    path: Path
+    layout: str
+    parts: tuple[PartDescription, ...] = ()
+    disk_bytes: int = 0
+    facts: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    problem: str = ""
+    hint: str = ""
+
+    @property
+    def parameters(self) -> int:
+        return sum(part.parameters for part in self.parts)
+
+
+def describe_checkpoint(path: Path) -> Description:
+    """Describe a model folder, a whole .safetensors model, an embedding, or any other safetensors file.
+
+    Raises ModelNotFound, CorruptFile or PickleRefused as opening does; a model that cannot run is described.
+    """
+    try:
+        checkpoint = open_checkpoint(path)
+    except UnsupportedModel as error:
+        if path.is_dir():
+            raise
+        return _describe_other(path, error)
+    described = [_describe_part(checkpoint, name) for name in checkpoint.parts]
+    problem = next((problem for _, problem in described if problem), None)
+    return Description(
+        path,
+        checkpoint.layout,
+        tuple(part for part, _ in described),
+        disk_bytes(path),
+        _facts(checkpoint),
+        _shortened(checkpoint.metadata),
+        problem=str(problem or ""),
+        hint=problem.hint if problem else "",
+    )
+
+
+def _describe_part(checkpoint: Checkpoint, name: str) -> tuple[PartDescription, NutshellError | None]:
+    with checkpoint.open(name) as part:
+        counts = _count((tensor.dtype, tensor.shape) for tensor in part.weights.tensors())
+        problem: NutshellError | None = None
+        try:
+            architecture = _ARCHITECTURES[name](part)
+        except NutshellError as error:
+            architecture, problem = "unknown", error
+        return PartDescription(name, architecture, sum(counts.values()), counts, part.file_bytes), problem
+
+
+def _text_encoder(part: Part) -> str:
+    text = read_text(part)
+    return f"CLIP text encoder, {text.layers} layers, width {text.width}, {text.vocabulary} tokens"
+
+
+def _unet(part: Part) -> str:
+    unet = read_unet(part)
+    channels = "-".join(map(str, unet.channels))
+    extra = ", guidance embedding (distilled)" if unet.guidance_width else ""
+    return f"UNet, channels {channels}, condition width {unet.condition_width}, {unet.in_channels} inputs{extra}"
+
+
+def _vae(part: Part) -> str:
+    vae = read_vae(part)
+    kind = "AutoencoderKL" if isinstance(vae, AutoencoderKLConfig) else "tiny autoencoder"
+    return f"{kind}, {vae.latent_channels} latent channels, one latent for {vae.scale}x{vae.scale} pixels"
+
+
+_ARCHITECTURES: dict[str, Callable[[Part], str]] = {"text_encoder": _text_encoder, "unet": _unet, "vae": _vae}
+
+
+def _describe_other(path: Path, error: NutshellError) -> Description:
+    """Something that is no whole model: an embedding is usable, the rest is shown with the reason."""
+    layout = read_layout(path)
+    counts = _count((entry.dtype, entry.shape) for entry in layout.entries.values())
+    whole = PartDescription(
+        "file", f"{len(layout.entries)} tensors", sum(counts.values()), counts, layout.size - layout.data_start
+    )
+    described = Description(
+        path, "other", (whole,), layout.size, metadata=_shortened(layout.metadata), problem=str(error), hint=error.hint
+    )
+    try:
+        embedding = load_embedding(path)
+    except NutshellError:
+        return described
+    facts = {"called by": embedding.name, "vectors": str(len(embedding.vectors)), "width": str(embedding.width)}
+    if embedding.width in _FAMILIES_BY_WIDTH:
+        facts["made for"] = _FAMILIES_BY_WIDTH[embedding.width]
+    return Description(path, "embedding", (whole,), layout.size, facts, _shortened(layout.metadata))
+
+
+def _facts(checkpoint: Checkpoint) -> dict[str, str]:
+    """What the files say for certain about the model as a whole."""
+    hint = checkpoint.prediction_hint()
+    facts: dict[str, str] = {}
+    if checkpoint.class_name:
+        facts["pipeline"] = checkpoint.class_name
+    if hint.family:
+        facts["family"] = _FAMILIES[hint.family]
+    if hint.architecture:
+        facts["architecture"] = hint.architecture
+    facts["prediction type"] = hint.prediction or "not stated"
+    if hint.zero_terminal_snr is not None:
+        facts["zero terminal SNR"] = "yes" if hint.zero_terminal_snr else "no"
+    if hint.resolution:
+        facts["resolution"] = "x".join(map(str, hint.resolution))
+    scheduler = (checkpoint.scheduler_config or {}).get("_class_name")
+    if isinstance(scheduler, str):
+        facts["scheduler"] = scheduler
+    if hint.reasons:
+        facts["told from"] = ", ".join(hint.reasons)
+    return facts
+
+
+def disk_bytes(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    if path.is_file():
+        return path.stat().st_size
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def _count(tensors: Iterable[tuple[str, Shape]]) -> dict[str, int]:
+    """Stored type -> numbers stored in it, most first."""
+    counts: Counter[str] = Counter()
+    for dtype, shape in tensors:
+        counts[dtype] += math.prod(shape)
+    return dict(counts.most_common())
+
+
+def _shortened(metadata: Mapping[str, str]) -> dict[str, str]:
+    # Trainers leave pages of JSON, and thumbnails, in there.
+    return {key: value if len(value) <= MOST_METADATA else f"{value[:MOST_METADATA]}... ({len(value)} characters)"
+            for key, value in metadata.items()}  # fmt: skip

@@ -1,0 +1,229 @@
+"""A loaded model: the front door of the library."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from nutshell import __version__
+from nutshell.catalogue import cards
+from nutshell.engines import NAMES, Engine, open_engine
+from nutshell.engines.cost import price
+from nutshell.errors import EngineUnavailable, UsageError
+from nutshell.machine import PeakMeter, probe
+from nutshell.networks.autoencoder_tiny import AutoencoderTinyConfig
+from nutshell.networks.ops import Network
+from nutshell.pipeline.draw import Kit, draw
+from nutshell.pipeline.facts import Facts, read_facts, read_vae
+from nutshell.pipeline.order import Order, networks, place_order
+from nutshell.pipeline.picture import OnStep, Picture
+from nutshell.pipeline.pixels import fitted_size
+from nutshell.pipeline.preview import TinyPreview
+from nutshell.pipeline.request import Request
+from nutshell.pipeline.stages import Stages
+from nutshell.plan import EngineChoice, Plan, StageNeed, make_plan
+from nutshell.store import find
+from nutshell.tokens import Tokenizer
+from nutshell.weights import Checkpoint, Part, load_embedding, open_checkpoint, open_part
+
+_FIELDS = {field.name for field in fields(Request)} - {"prompt", "count"}
+_SEEDS = 2**32
+
+
+def load(
+    model: str | Path = "artist",
+    *,
+    engine: str | None = None,
+    precision: str | None = None,
+    threads: int | None = None,
+    vae: str | Path | None = None,
+    embeddings: Sequence[str | Path] = (),
+    prediction: str | None = None,
+    preview_vae: str | Path | None = None,
+) -> Model:
+    """Open a model: a built-in name, a diffusers folder, or a single .safetensors file.
+
+    engine: "openvino", "onnx", "torch" (or "torch:cuda", ...), "numpy"; precision: "f32", "bf16", "f16";
+    threads: processor threads; each None for the best here. vae: another autoencoder, full or tiny.
+    embeddings: textual-inversion files, called in prompts by their names. prediction: "epsilon",
+    "v_prediction" or "sample" where the files do not say. preview_vae: a tiny autoencoder for sharper
+    previews than the linear ones. Headers and sizes are checked now, weights
+    are read when the first picture is drawn. Raises a NutshellError that says what is wrong.
+    """
+    name = str(model)
+    path = find(model)
+    checkpoint = open_checkpoint(path)
+    card = cards().get(name)
+    opened = open_part(Path(vae), "vae") if vae is not None else checkpoint.open("vae")
+    facts = read_facts(checkpoint, opened, card.name if card else path.stem, card, prediction)
+    inversions = [load_embedding(Path(file)) for file in embeddings]
+    for inversion in inversions:
+        inversion.check_width(facts.text.width)
+    tokenizer = _tokenizer(checkpoint, facts)
+    if inversions:
+        tokenizer = tokenizer.with_placeholders({item.name: len(item.vectors) for item in inversions})
+    extra = np.concatenate([item.vectors for item in inversions]) if inversions else None
+    text = checkpoint.open("text_encoder")
+    parts = {
+        "text_encoder": text,
+        "unet": checkpoint.open("unet"),
+        "vae_decoder": opened,
+        "vae_encoder": opened,
+    }
+    chosen = _engine(engine)
+    preview = None if preview_vae is None else _tiny_preview(Path(preview_vae), chosen, precision)
+    return Model(
+        facts,
+        tokenizer,
+        Kit(facts, Stages(chosen, parts), text.weights, extra, preview),
+        chosen,
+        parts,
+        precision,
+        threads,
+    )
+
+
+class Model:
+    """A model that draws. Make it with `nutshell.load`; close it, or use it in a `with`, to free memory.
+
+    Not safe for use by several threads at once.
+    """
+
+    def __init__(
+        self,
+        facts: Facts,
+        tokenizer: Tokenizer,
+        kit: Kit,
+        engine: Engine,
+        parts: Mapping[str, Part],
+        precision: str | None,
+        threads: int | None,
+    ) -> None:
+        self.facts = facts
+        self.tokenizer = tokenizer
+        self.engine = engine
+        self._kit = kit
+        self._parts = parts
+        self._precision = precision
+        self._threads = threads
+        self._closed = False
+
+    def generate(self, prompt: str, *, on_step: OnStep | None = None, **request: Any) -> Picture:
+        """Draw one picture. Further arguments are those of `Request`.
+
+        on_step is told after every step; an exception raised in it ends the run and comes out here.
+        """
+        unknown = sorted(set(request) - _FIELDS)
+        if unknown:
+            raise UsageError(f"generate has no argument {unknown[0]!r}", f"known: {', '.join(sorted(_FIELDS))}")
+        return next(self.draw(Request(prompt, **request), on_step))
+
+    def draw(self, request: Request, on_step: OnStep | None = None) -> Iterator[Picture]:
+        """Yield the request's pictures, each as soon as it is done."""
+        if self._closed:
+            raise UsageError("this model has been closed", "load it again")
+        begun, meter = time.perf_counter(), PeakMeter()
+        order = self._order(request)
+        plan = self.plan(order)
+        for seed, image in draw(order, plan, self._kit, on_step):
+            parameters = self._parameters(order, plan, seed)
+            yield Picture(image, seed, parameters, time.perf_counter() - begun, meter.bytes())
+            begun = time.perf_counter()
+
+    def plan(self, order: Order) -> Plan:
+        """How an order would be run here. Raises NotEnoughMemory if it does not fit."""
+        needs = [self._need(network) for network in networks(order, self.facts).values()]
+        return make_plan(
+            probe(),
+            needs,
+            EngineChoice(self.engine.name, tuple(self.engine.precisions)),
+            self._precision,
+            self._threads,
+        )
+
+    def close(self) -> None:
+        """Free every stage and unmap the files. Drawing again is an error."""
+        self._closed = True
+        self._kit.stages.close()
+        if self._kit.preview is not None:
+            self._kit.preview.close()
+        for part in self._parts.values():
+            part.close()
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _order(self, request: Request) -> Order:
+        native = self.facts.defaults
+        width, height = native.width, native.height
+        if request.image is not None:
+            width, height = fitted_size(request.image, native.width * native.height)
+        seed = secrets.randbelow(_SEEDS) if request.seed is None else request.seed
+        return place_order(request, self.facts, self.tokenizer, request.width or width, request.height or height, seed)
+
+    def _need(self, network: Network) -> StageNeed:
+        cost = price(network, self._parts[network.part].weights)
+        return StageNeed(network.part, cost.parameters, cost.weight_bytes, cost.peak_activation_bytes)
+
+    def _parameters(self, order: Order, plan: Plan, seed: int) -> dict[str, Any]:
+        request = order.request
+        given: dict[str, Any] = {
+            "prompt": request.prompt,
+            "negative_prompt": request.negative_prompt,
+            "steps": request.steps or self.facts.defaults.steps,
+            "sampler": order.run.sampler.title,
+            "schedule": request.schedule or self.facts.defaults.schedule,
+            "guidance": order.guidance,
+            "seed": seed,
+            "width": order.width,
+            "height": order.height,
+            "model": self.facts.name,
+            "engine": plan.engine,
+            "precision": plan.precision,
+            "version": f"nutshell {__version__}",
+        }
+        if request.image is not None:
+            given["strength"] = request.strength
+        if request.clip_skip:
+            given["clip_skip"] = request.clip_skip
+        return {key: value for key, value in given.items() if value is not None}
+
+
+def _engine(name: str | None) -> Engine:
+    if name is not None:
+        return open_engine(name)
+    for candidate in NAMES:
+        try:
+            return open_engine(candidate)
+        except EngineUnavailable:
+            continue
+    raise EngineUnavailable("no engine is installed", "pip install openvino")
+
+
+def _tiny_preview(path: Path, engine: Engine, precision: str | None) -> TinyPreview:
+    part = open_part(path, "vae")
+    config = read_vae(part)
+    if not isinstance(config, AutoencoderTinyConfig):
+        raise UsageError(f"{path} is a full autoencoder, too slow for previews", "name a tiny one (TAESD)")
+    return TinyPreview(engine, part, config, precision)
+
+
+def _tokenizer(checkpoint: Checkpoint, facts: Facts) -> Tokenizer:
+    """The checkpoint's own, else CLIP's with the family's padding: SD 2.x pads with token 0."""
+    if checkpoint.tokenizer_folder is not None:
+        return Tokenizer.from_folder(checkpoint.tokenizer_folder, facts.text.positions)
+    if facts.text.activation == "gelu":
+        return Tokenizer.bundled(facts.text.positions, pad_id=0)
+    return Tokenizer.bundled(facts.text.positions)

@@ -1,0 +1,75 @@
+"""A request in which nothing is open any more, and the networks that it needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from nutshell.networks import autoencoder_kl, autoencoder_tiny, unet
+from nutshell.networks.autoencoder_tiny import AutoencoderTinyConfig
+from nutshell.networks.clip_text import text_encoder
+from nutshell.networks.ops import Network
+from nutshell.pipeline.condition import Prompts
+from nutshell.pipeline.facts import Facts
+from nutshell.pipeline.request import Request
+from nutshell.sampling import Run, start
+from nutshell.tokens import Tokenizer
+
+
+@dataclass(frozen=True)
+class Order:
+    """A request in which nothing is open any more."""
+
+    request: Request
+    width: int
+    height: int
+    guidance: float
+    seed: int
+    run: Run
+    prompts: Prompts
+
+    @property
+    def strength(self) -> float:
+        """How much of the source picture is redrawn; 1 where there is none."""
+        return self.request.strength if self.request.image is not None else 1.0
+
+    @property
+    def guided(self) -> bool:
+        """Whether each step takes a second pass without the prompt."""
+        return self.prompts.negative is not None
+
+
+def place_order(request: Request, facts: Facts, tokenizer: Tokenizer, width: int, height: int, seed: int) -> Order:
+    """Settle sampler, schedule, steps and guidance. Raises UsageError for what does not go together."""
+    given = facts.defaults
+    guidance = given.guidance if request.guidance is None else request.guidance
+    # Models distilled with guidance take its strength as an input and need no second pass.
+    needs_negative = guidance != 1.0 and not facts.unet.guidance_width
+    named = request.sampler is not None
+    run = start(
+        request.sampler or given.sampler,
+        facts.diffusion,
+        steps=request.steps or given.steps,
+        spacing=request.spacing or (None if named else given.spacing),
+        curve=request.schedule or (None if named else given.schedule),
+        strength=request.strength if request.image is not None else 1.0,
+        eta=request.eta,
+    )
+    prompts = Prompts.of(tokenizer, request.prompt, request.negative_prompt, needs_negative)
+    return Order(request, width, height, guidance, seed, run, prompts)
+
+
+def networks(order: Order, facts: Facts) -> dict[str, Network]:
+    """Every network that the order needs, by part, at its sizes."""
+    request, scale = order.request, facts.vae.scale
+    height, width = order.height // scale, order.width // scale
+    length = order.prompts.positive.ids.size
+    autoencoder: Any = autoencoder_tiny if isinstance(facts.vae, AutoencoderTinyConfig) else autoencoder_kl
+    needed = {
+        "text_encoder": text_encoder(facts.text, clip_skip=request.clip_skip),
+        "unet": unet.denoiser(facts.unet, height, width, length),
+        "vae_decoder": autoencoder.decoder(facts.vae, height, width),
+    }
+    if request.image is not None:
+        needed["vae_encoder"] = autoencoder.encoder(facts.vae, order.height, order.width)
+    return needed

@@ -1,0 +1,51 @@
+"""A picture from a file that anybody may have made: opened with care, refused with a reason."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from nutshell.errors import UsageError
+
+MOST_PIXELS = 64_000_000  # 256 MB as RGBA; cameras make up to about 60 million
+# Not everything that Pillow knows: some of its formats start other programs (EPS starts Ghostscript).
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+_FORMATS_HINT = f"give one of {', '.join(FORMATS)}"
+
+
+def open_picture(path: Path) -> Image.Image:
+    """Read a picture whole. Raises UsageError if it is missing, damaged, too large, or no picture."""
+    if not path.exists():
+        raise UsageError(f"there is no picture {path}", "check the path")
+    if not path.is_file():
+        raise UsageError(f"{path} is not a file", _FORMATS_HINT)
+    try:
+        with warnings.catch_warnings():
+            # The limit below is stricter than the one that Pillow warns of.
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=FORMATS) as image:
+                if image.width * image.height > MOST_PIXELS:
+                    raise UsageError(
+                        f"{path} is too large: {image.width}x{image.height} pixels, at most {MOST_PIXELS // 10**6} "
+                        "million can be read",
+                        "make it smaller first",
+                    )
+                image.load()
+                return _eight_bits(image.copy())
+    except UnidentifiedImageError:
+        what = "is empty" if path.stat().st_size == 0 else "is not a picture that can be read"
+        raise UsageError(f"{path} {what}", _FORMATS_HINT) from None
+    except Image.DecompressionBombError:
+        raise UsageError(f"{path} is too large to be read safely", "make it smaller first") from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise UsageError(f"{path} cannot be read: {reason}", "open and save it again in another program") from error
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """16-bit grey as 8-bit; Pillow's own conversion would make nearly all of it white."""
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in (None, "PNG", "TIFF", "PPM")):
+        return image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+    return image

@@ -1,0 +1,75 @@
+"""What a user asks for, checked once, before anything is loaded."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from PIL import Image
+
+from nutshell.errors import UsageError
+
+LARGEST_SIDE = 4096
+MOST_STEPS = 1000
+MOST_PICTURES = 1000
+
+
+@dataclass(frozen=True)
+class Request:
+    """One order for pictures. None means: as the model's card says.
+
+    width, height: pixels, multiples of 8. guidance: classifier-free guidance scale, 1 for none.
+    guidance_interval: from 0 (pure noise) to 1 (finished), as shares of training time: where to guide.
+    guidance_rescale: 0 to 1, how far to undo the contrast that guidance adds.
+    sampler, schedule, spacing: names from `nutshell.sampling`. seed: of the first picture; the next
+    pictures of one request count up from it. image: picture to start from; strength: 0 to 1, how much
+    of it to redraw. mask: white where `image` is to be redrawn, black where it stays.
+    mask_blur: pixels over which redrawn and kept parts blend; clip_skip: last text layers left out.
+    """
+
+    prompt: str
+    negative_prompt: str = ""
+    width: int | None = None
+    height: int | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    guidance_interval: tuple[float, float] = (0.0, 1.0)
+    guidance_rescale: float = 0.0
+    sampler: str | None = None
+    schedule: str | None = None
+    spacing: str | None = None
+    eta: float | None = None
+    seed: int | None = None
+    count: int = 1
+    image: Image.Image | None = None
+    mask: Image.Image | None = None
+    strength: float = 0.8
+    mask_blur: float = 4.0
+    clip_skip: int = 0
+
+    def __post_init__(self) -> None:
+        for name, side in (("width", self.width), ("height", self.height)):
+            if side is not None and (side < 8 or side % 8 or side > LARGEST_SIDE):
+                near = min(max(8, round(side / 8) * 8), LARGEST_SIDE)
+                raise UsageError(
+                    f"{name} {side} is not a multiple of 8 between 8 and {LARGEST_SIDE}", f"the nearest is {near}"
+                )
+        _within("steps", self.steps, 1, MOST_STEPS)
+        _within("count", self.count, 1, MOST_PICTURES)
+        _within("guidance", self.guidance, 0, 100)
+        _within("strength", self.strength, 0, 1)
+        _within("guidance rescale", self.guidance_rescale, 0, 1)
+        _within("eta", self.eta, 0, 1)
+        _within("mask blur", self.mask_blur, 0, 256)
+        first, last = self.guidance_interval
+        if not 0 <= first <= last <= 1:
+            raise UsageError(f"the guidance interval {first} to {last} does not lie within 0 to 1")
+        if self.mask is not None and self.image is None:
+            raise UsageError("a mask needs a picture to apply to", "give the picture too: --image FILE --mask FILE")
+        if self.seed is not None and not -(2**63) <= self.seed < 2**64:
+            raise UsageError(f"the seed {self.seed} has more than 64 bits")
+
+
+def _within(name: str, value: float | None, low: float, high: float) -> None:
+    if value is not None and not (math.isfinite(value) and low <= value <= high):
+        raise UsageError(f"{name} {value} is not between {low} and {high}")

@@ -1,0 +1,58 @@
+"""Stages: parts of a model, loaded and compiled when they are needed, freed when the plan says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from nutshell.engines import Engine, Session
+from nutshell.networks.ops import Network
+from nutshell.plan import Plan
+from nutshell.weights import Part
+
+# Everything that makes a session another one: the graph, its sizes, and how it computes.
+_Key = tuple[str, tuple[tuple[int, ...], ...], str, int | None]
+
+
+class Stages:
+    """Compiled networks of one model, at most one of each name."""
+
+    def __init__(self, engine: Engine, parts: Mapping[str, Part]) -> None:
+        """`parts`: by `Network.part` ("text_encoder", "unet", "vae_decoder", "vae_encoder")."""
+        self._engine = engine
+        self._parts = parts
+        self._kept: dict[str, tuple[_Key, Session]] = {}
+
+    @contextmanager
+    def open(self, network: Network, plan: Plan) -> Iterator[Session]:
+        """The compiled `network`. After the block it is freed if the plan is staged, else kept."""
+        session = self._take(network, plan)
+        try:
+            yield session
+        finally:
+            if plan.staged:
+                self._drop(network.part)
+
+    def close(self) -> None:
+        """Free everything."""
+        for name in list(self._kept):
+            self._drop(name)
+
+    def _take(self, network: Network, plan: Plan) -> Session:
+        shapes = tuple(given.shape for given in network.inputs.values())
+        key: _Key = (network.name, shapes, plan.precision, plan.threads)
+        kept = self._kept.get(network.part)
+        if kept is not None and kept[0] == key:
+            return kept[1]
+        self._drop(network.part)
+        part = self._parts[network.part]
+        session = self._engine.compile(network, part.weights, plan.precision, plan.threads)
+        # The engine has made its own copy by now; the file's pages can go until they are read again.
+        part.release()
+        self._kept[network.part] = (key, session)
+        return session
+
+    def _drop(self, name: str) -> None:
+        kept = self._kept.pop(name, None)
+        if kept is not None:
+            kept[1].close()
