@@ -1,0 +1,116 @@
+"""`nutshell inspect`: how a picture was made, or what a model holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nutshell.cli.options import add_settings, make_parser, settle
+from nutshell.cli.report import one_line
+
+if TYPE_CHECKING:
+    from nutshell.pipeline.inspect_checkpoint import Description
+
+DESCRIPTION = "Show how a picture was made, or what a model holds. Nothing is run, and no weights are read."
+EXAMPLES = """\
+examples:
+  nutshell inspect cat.png
+  nutshell inspect stable-diffusion-v1-5/ --json
+"""
+FILE_HELP = "a picture (.png, .jpg, .webp), a model folder, a .safetensors file, or a model's name"
+NO_PARAMETERS = "no parameters: this picture does not say how it was made"
+FOREIGN = {
+    "ComfyUI": "a ComfyUI workflow, no parameters; drop the picture onto ComfyUI to open it. Its text:",
+    "InvokeAI": "made by InvokeAI, whose parameters are shown as they are:",
+}
+FOREIGN_UNKNOWN = "a comment of another tool:"
+CANNOT_RUN = "cannot run here"
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+
+
+def main(words: Sequence[str]) -> int:
+    parser = make_parser("inspect", DESCRIPTION, EXAMPLES)
+    parser.add_argument("file", metavar="FILE", help=FILE_HELP)
+    add_settings(parser, "models", "json", "log_level")
+    arguments = parser.parse_intermixed_args(words)
+    settings = settle(arguments)
+    path = Path(arguments.file)
+    if path.suffix.lower() in PICTURES and not path.is_dir():
+        from nutshell.pipeline.parameters import read_parameters
+
+        parameters = read_parameters(path)
+        lines = [_json(parameters)] if settings["json"] else picture_lines(parameters)
+    else:
+        from nutshell.pipeline.inspect_checkpoint import describe_checkpoint
+        from nutshell.store import find
+
+        found = find(arguments.file, (settings["models"],) if settings["models"] else ())
+        described = describe_checkpoint(found)
+        lines = [_json(_plain(described))] if settings["json"] else model_lines(described)
+    for line in lines:
+        print(line)
+    return 0
+
+
+def picture_lines(parameters: Mapping[str, Any]) -> Iterator[str]:
+    """For people."""
+    if not parameters:
+        yield NO_PARAMETERS
+    elif "tool" in parameters and "raw" in parameters:
+        yield FOREIGN.get(parameters["tool"], FOREIGN_UNKNOWN)
+        yield "\n".join(map(one_line, parameters["raw"].splitlines()))
+    else:
+        yield from _rows({key: value for key, value in parameters.items() if value != ""})
+
+
+def model_lines(described: Description) -> Iterator[str]:
+    """For people."""
+    yield from _rows(
+        {
+            "path": described.path,
+            "layout": described.layout,
+            **described.facts,
+            "parameters": f"{described.parameters:,}",
+            "on disk": megabytes(described.disk_bytes),
+        }
+    )
+    for part in described.parts:
+        types = ", ".join(
+            f"{dtype} {count:,}" if len(part.dtypes) > 1 else dtype for dtype, count in part.dtypes.items()
+        )
+        yield f"{part.name}: {part.architecture}"
+        yield f"  {part.parameters:,} parameters, {types or 'nothing'}, {megabytes(part.file_bytes)}"
+    if described.metadata:
+        yield "metadata:"
+        yield from ("  " + row for row in _rows(described.metadata))
+    if described.problem:
+        yield f"{CANNOT_RUN}: {one_line(described.problem)}"
+        if described.hint:
+            yield f"hint: {one_line(described.hint)}"
+
+
+def megabytes(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB" if count >= 100_000 else f"{count / 1e3:,.1f} KB"
+
+
+def _rows(values: Mapping[str, Any]) -> list[str]:
+    width = min(24, max(map(len, values), default=0))
+    return [f"{one_line(str(key)):<{width}}  {_shown(value)}" for key, value in values.items()]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return " / ".join(one_line(line) for line in str(value).split("\n"))
+
+
+def _plain(described: Description) -> dict[str, Any]:
+    return {**asdict(described), "path": str(described.path), "parameters": described.parameters}
+
+
+def _json(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, ensure_ascii=False, default=str)

@@ -1,0 +1,95 @@
+"""`nutshell`: find the command, and do it.
+
+Nothing heavy is imported here, so that `nutshell --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from nutshell import __version__
+from nutshell.cli.report import Signals, run, speak_utf8
+from nutshell.errors import UsageError
+
+COMMANDS: dict[str, str] = {
+    "generate": "draw pictures from a prompt (the default: the word may be left out)",
+    "inspect": "show how a picture was made, or what a model file holds",
+    "models": "list the models that are here",
+}
+
+HELP = """\
+usage: nutshell PROMPT [options]
+       nutshell COMMAND [options]
+
+Draw pictures from sentences, on this machine and with no network.
+
+commands:
+{commands}
+
+options:
+  -h, --help     show this and leave; `nutshell generate --help` lists what a drawing can be told
+  --version      show the version and leave
+  --debug        on an error, show where in the program it happened
+
+examples:
+  nutshell "a red apple"
+  nutshell "a cat wearing sunglasses" --seed 7 --steps 20 --output cat.png
+  nutshell inspect cat.png
+
+{exit_codes}
+"""
+
+
+def main(argv: Sequence[str] | None = None, load: Callable[..., Any] | None = None) -> int:
+    """Run the command line and return its exit code. `load`: another `nutshell.load`, for tests."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    speak_utf8()
+    signals = Signals()
+    as_json, debug = "--json" in words, "--debug" in words
+    return run(lambda: _dispatch(words, signals, load), as_json=as_json, debug=debug)
+
+
+def _dispatch(words: list[str], signals: Signals, load: Callable[..., Any] | None) -> int:
+    first = next((word for word in words if word != "--debug"), None)
+    if first in (None, "-h", "--help", "help"):
+        _print_help()
+        return 0
+    if first in ("--version", "-V"):
+        print(f"nutshell {__version__}")
+        return 0
+    signals.install()
+    if first in COMMANDS:
+        words.remove(first)
+        command = first
+    else:
+        _refuse_misspelling(words)
+        command = "generate"
+    module = importlib.import_module(f"nutshell.cli.{command}")
+    code: int = module.main(words, load=load, signals=signals) if command == "generate" else module.main(words)
+    return code
+
+
+def _print_help() -> None:
+    from nutshell.cli.options import exit_codes
+
+    rows = "\n".join(f"  {name:<14} {what}" for name, what in COMMANDS.items())
+    print(HELP.format(commands=rows, exit_codes=exit_codes()), end="")
+
+
+def _refuse_misspelling(words: Sequence[str]) -> None:
+    """`nutshell inspekt cat.png` means a command, not a picture of these words."""
+    close = difflib.get_close_matches(words[0], COMMANDS, 1, 0.8)
+    if close and (len(words) == 1 or words[1].startswith("-") or Path(words[1]).exists()):
+        raise UsageError(
+            f"there is no command {words[0]!r}",
+            f"did you mean `nutshell {close[0]}`? To draw these words: nutshell generate {words[0]} ...",
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
