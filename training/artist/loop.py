@@ -1,0 +1,122 @@
+"""The training loop both networks share: a time budget, an average of the weights, checkpoints.
+
+The learning rate is a function of the share of the time budget spent, because the final decay to zero
+is what makes a picture sharp, and on a borrowed machine only the time is known beforehand.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from training.artist.parallel import Replicas, replica_count
+
+LOG_EVERY_STEPS = 100
+SAVE_EVERY_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast to learn: `warmup` and `decay_from` are shares of `minutes`, `ema` the average's decay (0: none)."""
+
+    minutes: float
+    learning_rate: float
+    warmup: float
+    decay_from: float
+    ema: float = 0.0
+
+
+class Budget:
+    """Counts the seconds of training, those of earlier runs included."""
+
+    def __init__(self, minutes: float, spent_seconds: float = 0.0) -> None:
+        self.total_seconds = minutes * 60
+        self._start = time.monotonic() - spent_seconds
+
+    @property
+    def spent_seconds(self) -> float:
+        """Seconds trained so far."""
+        return time.monotonic() - self._start
+
+    @property
+    def share(self) -> float:
+        """Share of the budget spent, 0..1."""
+        return min(1.0, self.spent_seconds / self.total_seconds)
+
+
+def rate_factor(share: float, warmup: float, decay_from: float) -> float:
+    """1 between warm-up and decay; a cosine from 1 to 0 after `decay_from`."""
+    if share < warmup:
+        return max(0.01, share / warmup)
+    if share < decay_from:
+        return 1.0
+    return 0.5 * (1 + math.cos(math.pi * (share - decay_from) / (1 - decay_from)))
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, model: nn.Module, decay: float, step: int) -> None:
+    """Exponential moving average of the weights, shorter at the start."""
+    decay = min(decay, (1 + step) / (10 + step))
+    torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
+
+
+def train(
+    model: nn.Module,
+    loss_of: Callable[[nn.Module, tuple[Tensor, ...]], Tensor],
+    draw_batch: Callable[[float], tuple[Tensor, ...]],
+    pace: Pace,
+    checkpoint: Path,
+    resume: bool = False,
+    on_save: Callable[[nn.Module], None] | None = None,
+) -> tuple[nn.Module, int]:
+    """Train `model` until the budget is spent; return the averaged network and the steps taken.
+
+    `draw_batch` gets the share of the budget spent; `on_save` gets the average at every checkpoint.
+    """
+    device = next(model.parameters()).device
+    average = copy.deepcopy(model).requires_grad_(False)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=pace.learning_rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True
+    )
+    step, spent = 0, 0.0
+    if resume and checkpoint.is_file():
+        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        model.load_state_dict(state["model"])
+        average.load_state_dict(state["average"])
+        optimizer.load_state_dict(state["optimizer"])
+        step, spent = state["step"], state["spent_seconds"]
+
+    def save() -> None:
+        states = {"model": model.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict()}
+        part = checkpoint.with_suffix(".part")
+        torch.save({**states, "step": step, "spent_seconds": budget.spent_seconds}, part)
+        part.replace(checkpoint)
+        if on_save:
+            on_save(average)
+
+    replicas = Replicas(model, replica_count(device))
+    budget, saved, mean_loss = Budget(pace.minutes, spent), spent, 0.0
+    while budget.share < 1:
+        for group in optimizer.param_groups:
+            group["lr"] = pace.learning_rate * rate_factor(budget.share, pace.warmup, pace.decay_from)
+        loss = replicas.backward(loss_of, tuple(tensor.to(device) for tensor in draw_batch(budget.share)))
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        step += 1
+        update_average(average, model, pace.ema, step)
+        mean_loss += (loss - mean_loss) * (0.02 if mean_loss else 1.0)
+        if step % LOG_EVERY_STEPS == 0:
+            print(f"step {step} {budget.spent_seconds:.0f} s loss {mean_loss:.4f}", flush=True)
+        if budget.spent_seconds - saved > SAVE_EVERY_SECONDS:
+            saved = budget.spent_seconds
+            save()
+    save()
+    return average, step
