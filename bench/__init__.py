@@ -1,0 +1,1 @@
+"""Nutshell measured beside its peers: `python -m bench --help`; README.md says what the figures mean."""

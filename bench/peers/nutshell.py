@@ -1,0 +1,51 @@
+"""Nutshell itself, from the checkpoint to the picture through its front door."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import nutshell
+from bench.peers import PROMPT, SCHEDULER, SEED, Job
+from nutshell.engines import Session, open_engine
+from nutshell.networks.unet import denoiser
+from nutshell.pipeline.facts import read_unet
+from nutshell.weights import Part, open_checkpoint
+
+
+class Runner:
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._part: Part | None = None
+        self._session: Session | None = None
+        self._inputs: dict[str, Any] = {}
+
+    def load_and_step(self) -> None:
+        job = self._job
+        self._part = open_checkpoint(Path(job.folder)).open("unet")
+        config = read_unet(self._part)
+        network = denoiser(config, job.side // 8, job.side // 8, 77)
+        random = np.random.default_rng(SEED)
+        self._inputs = {
+            name: random.standard_normal(given.shape).astype(np.float32) for name, given in network.inputs.items()
+        }
+        self._session = open_engine(job.engine).compile(network, self._part.weights, job.precision, job.threads)
+        # As nutshell.pipeline.stages does after it has compiled.
+        self._part.release()
+        self._session(**self._inputs)
+
+    def step(self) -> float:
+        assert self._session is not None, "load first"
+        begun = time.perf_counter()
+        self._session(**self._inputs)
+        return time.perf_counter() - begun
+
+    def picture(self, steps: int) -> Any:
+        job = self._job
+        with nutshell.load(job.folder, engine=job.engine, precision=job.precision, threads=job.threads) as model:
+            return model.generate(
+                PROMPT, width=job.side, height=job.side, steps=steps, guidance=1.0, seed=SEED, sampler=SCHEDULER
+            ).image

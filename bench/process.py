@@ -1,0 +1,86 @@
+"""A worker process seen from its parent."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from bench.peers import Job
+from bench.worker import MARK
+
+_REPOSITORY = Path(__file__).parents[1]
+
+
+class NotMeasured(Exception):
+    """A row that could not be run; the text is the reason that the table shows."""
+
+
+class Worker:
+    """A started worker. Leaving the `with` ends it."""
+
+    def __init__(self, task: str, job: Job, steps: int = 0) -> None:
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join((str(_REPOSITORY / "src"), str(_REPOSITORY))),
+            "HF_HUB_OFFLINE": "1",
+            "TRANSFORMERS_OFFLINE": "1",
+            "NUTSHELL_CONFIG": "",
+        }
+        self._begun = time.perf_counter()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "bench.worker", json.dumps({"task": task, "steps": steps, **asdict(job)})],
+            cwd=_REPOSITORY,
+            env=environment,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def answer(self) -> dict[str, Any]:
+        """The worker's next answer; "wall_seconds" is the time since the process was started."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith(MARK):
+                said: dict[str, Any] = json.loads(line.removeprefix(MARK))
+                if "error" in said:
+                    raise NotMeasured(said["error"])
+                return {**said, "wall_seconds": time.perf_counter() - self._begun}
+        raise NotMeasured(f"the process ended with status {self._process.wait()}")
+
+    def ask(self, what: str) -> dict[str, Any]:
+        """Send a line, wait for the answer."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(what + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError as error:
+            raise NotMeasured(f"the process ended with status {self._process.wait()}") from error
+        return self.answer()
+
+    def close(self) -> None:
+        """End it, gently if it has been told to end already."""
+        if self._process.poll() is None:
+            try:
+                self._process.wait(0.5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+        self._process.wait()
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
