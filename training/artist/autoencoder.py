@@ -19,9 +19,10 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, l1_loss
 
-from training.artist.loop import Pace, train
 from training.artist.pictures import draw, split_scenes, to_unit, world_with_names
-from training.artist.settings import DEFAULT_CACHE, AutoencoderSettings, load_settings
+from training.artist.settings import AutoencoderSettings, load_settings
+from training.cache import DEFAULT_CACHE
+from training.loop import Pace, train
 
 
 def build(settings: AutoencoderSettings, size_pixels: int) -> AutoencoderKL:

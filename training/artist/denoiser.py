@@ -24,12 +24,13 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from training.artist.autoencoder import encode_means
 from training.artist.captions import DEFAULT_BACKGROUND, caption
-from training.artist.loop import Pace, train
 from training.artist.networks import build_scheduler, build_unet, save_model
 from training.artist.pictures import draw, split_scenes, world_with_names
 from training.artist.scenes import Scene, World
-from training.artist.settings import DEFAULT_CACHE, DenoiserSettings, Settings, load_settings
+from training.artist.settings import DenoiserSettings, Settings, load_settings
 from training.artist.text import load_tokenizer, tokenize
+from training.cache import DEFAULT_CACHE
+from training.loop import Pace, train
 
 
 class Batches:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from training.artist.art import cldr_names, open_sprite
 from training.artist.captions import add_names
 from training.artist.scenes import Scene, World, compose, every_scene, is_held_out, load_world
 from training.artist.settings import SceneSettings
+from training.scenes.art import cldr_names, open_sprite
 
 
 def world_with_names(cache_folder: Path) -> World:

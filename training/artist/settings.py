@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
-DEFAULT_CACHE = Path.home() / ".cache" / "nutshell-training"
-
 Colour = tuple[int, int, int]
 
 

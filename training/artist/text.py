@@ -19,12 +19,13 @@ from torch.nn.functional import cross_entropy
 from transformers import CLIPTokenizer
 
 from training.artist.captions import caption
-from training.artist.loop import Pace, train
 from training.artist.networks import build_text_encoder
 from training.artist.pictures import split_scenes, world_with_names
 from training.artist.scenes import Scene, World
-from training.artist.settings import DEFAULT_CACHE, Settings, load_settings
+from training.artist.settings import Settings, load_settings
 from training.artist.vocabulary import write_vocabulary
+from training.cache import DEFAULT_CACHE
+from training.loop import Pace, train
 
 VOCABULARY_CAPTIONS = 60_000
 

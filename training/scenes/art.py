@@ -16,7 +16,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from training.artist.settings import DEFAULT_CACHE
+from training.cache import DEFAULT_CACHE
 
 ART_PACKAGE = "@lobehub/fluent-emoji-3d@1.1.0"
 NAMES_PACKAGE = "unicode-cldr-core"

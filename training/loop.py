@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from training.artist.parallel import Replicas, replica_count
+from training.parallel import Replicas, replica_count
 
 LOG_EVERY_STEPS = 100
 SAVE_EVERY_SECONDS = 300.0
