@@ -14,6 +14,7 @@ from typing import Any
 
 from training.scenes.art import cldr_names
 from training.scenes.facts import Fact, load_facts
+from training.scenes.wardrobe import load_anchors, load_holdables, load_wearables
 from training.scenes.world import Noun, Thing, World
 
 NAMES = Path(__file__).with_name("names.toml")
@@ -148,14 +149,14 @@ def load_world(cache: Path) -> World:
             continue
         things[key] = _thing(key, code, fact, own, name or key, chinese.get(plain), grammar)
         keys[code] = key
+    anchors = load_anchors()
     for key, thing in things.items():
         stand = keys.get(facts[thing.code].look_alike, "")
-        if stand:
-            things[key] = replace(thing, look_alike=stand)
+        things[key] = replace(thing, look_alike=stand, anchors=anchors.get(thing.code, {}))
     return World(
         things=things,
-        wearables={},
-        holdables=(),
+        wearables=load_wearables(),
+        holdables=tuple(keys[code] for code in load_holdables() if code in keys),
         colours=_both(table["colours"]),
         grounds=_both(table["grounds"]),
     )
