@@ -27,6 +27,15 @@ class Anchor:
 
 
 @dataclass(frozen=True)
+class Grip:
+    """Where a held thing is gripped, in its own sprite pixels, and its longer side there when its holder has 256."""
+
+    x: float
+    y: float
+    side: float
+
+
+@dataclass(frozen=True)
 class Thing:
     """One sprite and its names.
 
@@ -73,7 +82,7 @@ class Wearable:
 
 @dataclass(frozen=True)
 class World:
-    """All of it, by key. `colours` and `grounds` map each colour and each background kind to its names:
+    """All of it, by key; `grips` by sprite code, for the `holdables`. `colours` and `grounds` map each colour and each background kind to its names:
     ("en", "zh") -> names, the plainest first."""
 
     things: dict[str, Thing]
@@ -81,3 +90,4 @@ class World:
     holdables: tuple[str, ...]
     colours: dict[str, dict[str, tuple[str, ...]]]
     grounds: dict[str, dict[str, tuple[str, ...]]]
+    grips: dict[str, Grip] = field(default_factory=dict)

@@ -1,0 +1,117 @@
+"""Train the autoencoder (pictures <-> latents, 8 times smaller, 4 channels) and save it as diffusers does.
+
+    python -m training.autoencoder.train [--minutes N] [--resume] [--cache FOLDER] [--output FOLDER]
+
+Stage one learns with the first three latent channels held, ever more loosely, to the mean colour of their
+8x8 pixels: it shortens the start by far. Then the latents are brought to mean 0 and deviation 1, and stage
+two goes on with a falling rate. A little noise on the latents keeps the decoder calm about a denoiser's
+small errors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from random import Random
+
+import torch
+from diffusers import AutoencoderTiny
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, l1_loss
+
+from training.autoencoder.metrics import psnr_db, ssim, structure_loss
+from training.autoencoder.network import build, encode, normalize, round_trip, to_unit
+from training.autoencoder.settings import LossSettings, TrainingSettings, load_autoencoder_settings
+from training.cache import DEFAULT_CACHE
+from training.loop import Pace, train
+from training.scenes.pool import Pool, pool_folder
+
+HELD_OUT_SEED = 2
+CHECKED = 256
+
+
+def loss_of(model: nn.Module, batch: tuple[Tensor, ...], settings: LossSettings) -> Tensor:
+    """The loss of one batch: pictures (n, 3, side, side) in -1..1, and the anchor's weight (n,)."""
+    x, anchor = batch
+    with torch.autocast(x.device.type, dtype=torch.bfloat16):
+        latents = model.encode(x).latents
+        spread = latents.detach().float().std(dim=(0, 2, 3), keepdim=True)
+        noisy = latents + settings.noise * spread * torch.randn_like(latents, dtype=torch.float32)
+        y = model.decode(noisy).sample
+    y = y.float()
+    edges = l1_loss(y.diff(dim=2), x.diff(dim=2)) + l1_loss(y.diff(dim=3), x.diff(dim=3))
+    held = l1_loss(latents[:, :3].float(), avg_pool2d(x, 8))
+    return l1_loss(y, x) + settings.edges * edges + settings.structure * structure_loss(y, x) + anchor.mean() * held
+
+
+def statistics(latents: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of each channel of (n, 4, h, w)."""
+    return latents.mean(dim=(0, 2, 3)), latents.std(dim=(0, 2, 3))
+
+
+def report(model: AutoencoderTiny, pool: Pool) -> dict[str, float]:
+    """Quality of the round trip over scenes never trained on: means over pictures."""
+    pictures = pool.pictures(list(range(min(CHECKED, len(pool)))))
+    back = round_trip(model, pictures)
+    return {"psnr_db": float(psnr_db(back, pictures).mean()), "ssim": float(ssim(back, pictures).mean())}
+
+
+def save(model: AutoencoderTiny, folder: Path, latents: Tensor) -> None:
+    """Write fp16 weights and a config with the measured scale and shift of the latents."""
+    model.register_to_config(
+        scaling_factor=round(float(1 / latents.std()), 4), shift_factor=round(float(latents.mean()), 4)
+    )
+    model.half().save_pretrained(folder, safe_serialization=True)
+    model.float()
+
+
+def learn(model: AutoencoderTiny, pool: Pool, settings: TrainingSettings, loss: LossSettings, work: Path,
+          minutes: float, resume: bool) -> AutoencoderTiny:  # fmt: skip
+    """Both stages; the checkpoints of each lie in `work`. Returns the averaged network."""
+    random = Random(0)
+    batch = settings.cuda_batch if model.device.type == "cuda" else settings.batch
+
+    def stage(model: AutoencoderTiny, number: int, pace: Pace, anchor: float) -> AutoencoderTiny:
+        def draw(share: float) -> tuple[Tensor, ...]:
+            weight = torch.full((batch,), anchor * (1 - share))
+            return to_unit(pool.crops(batch, settings.crop_pixels, random)), weight
+
+        checkpoint = work / f"stage{number}.pt"
+        average, steps = train(model, lambda m, b: loss_of(m, b, loss), draw, pace, checkpoint, resume)
+        print(f"stage {number}: {steps} steps", flush=True)
+        return average
+
+    first = minutes * settings.normalize_at
+    rate = settings.learning_rate
+    held = (settings.decay_from * minutes - first) / (minutes - first)
+    model = stage(model, 1, Pace(first, rate, settings.warmup, 1.0, settings.ema), loss.anchor)
+    normalize(model, *statistics(encode(model, pool.pictures(list(range(CHECKED))))))
+    model.requires_grad_(True)
+    return stage(model, 2, Pace(minutes - first, rate, settings.warmup, max(0.0, held), settings.ema), 0.0)
+
+
+def main() -> None:
+    """Train for the budget, save, measure."""
+    settings = load_autoencoder_settings()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE)
+    parser.add_argument("--minutes", type=float, default=settings.training.minutes)
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "vae")
+    parser.add_argument("--seed", type=int, default=1, help="which pool of scenes")
+    options = parser.parse_args()
+    work = options.cache / "autoencoder"
+    work.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(0)
+    pool, unseen = (Pool(pool_folder(options.cache, seed)) for seed in (options.seed, HELD_OUT_SEED))
+    model = build(settings.network).to("cuda" if torch.cuda.is_available() else "cpu")
+    model = learn(model, pool, settings.training, settings.loss, work, options.minutes, options.resume)
+    save(model, options.output, encode(model, pool.pictures(list(range(CHECKED)))))
+    measured = report(model, unseen)
+    (options.output / "measured.json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
+    print(measured)
+
+
+if __name__ == "__main__":
+    main()
