@@ -23,11 +23,16 @@ from training.scenes.art import SPRITES, open_sprite
 FACTS = Path(__file__).with_name("facts.toml")
 
 SMALL_PIXELS = 64  # the size at which sprites are compared
-LOOK_ALIKE_BELOW = 0.008  # mean difference of premultiplied RGBA, found by looking at the groups it makes
+
+# Mean differences of premultiplied RGBA, found by looking at the groups they make: people differ by their hair only,
+# while a few pixels of a mouth make another face.
+LOOK_ALIKE_BELOW = 0.003
+PEOPLE_ALIKE_BELOW = 0.0105
 SATURATED = 0.18  # chroma above which a pixel counts as coloured
 HUE_WINDOW = 40.0  # degrees to either side of the dominant hue: shading bends hues
 SAME_HUE_SHARE = 0.85  # this much of the coloured pixels must lie in the window
 COVER_SHARE = 0.45  # this much of all pixels must lie in the window
+PALE = 0.35  # mean saturation below which a shifted hue is hardly seen
 GREY_SHARE = 0.85  # from this share of colourless pixels on a thing is black, grey or white
 
 Pixels = NDArray[np.float32]
@@ -71,20 +76,26 @@ def is_thing(code: str) -> bool:
 
 
 def colour_name(hue: float, saturation: float, value: float) -> str:
-    """The palette name of a colour; hue in degrees, the others 0..1."""
-    if hue < 14 or hue >= 345:
-        if saturation < 0.5 and value > 0.8:
-            return "pink"
-        return "brown" if value < 0.5 or (saturation < 0.5 and value < 0.75) else "red"
-    if hue < 42:
-        return "brown" if value < 0.72 or (saturation < 0.62 and value < 0.86) else "orange"
+    """The palette name of a colour, "" for what nobody would name (tan); hue in degrees, the others 0..1."""
+    if saturation < 0.45 and 300 <= hue or hue < 20 and saturation < 0.45 and value > 0.85:
+        return "pink"
+    if hue >= 335 or hue < 9:
+        return "red" if value > 0.5 and saturation > 0.6 else "pink" if value > 0.75 else "brown"
     if hue < 66:
-        return "brown" if value < 0.55 else "yellow"
+        if value < 0.72 or (saturation < 0.55 and value < 0.85):
+            return "brown"
+        if saturation < 0.5:
+            return ""
+        return "orange" if hue < 36 else "yellow"
+    if value < 0.4 and saturation < 0.6:
+        return "black"
+    if saturation < 0.25:
+        return "white" if value > 0.85 else "grey"
     if hue < 170:
         return "green"
-    if hue < 252:
+    if hue < 245:
         return "blue"
-    if hue < 300:
+    if hue < 292:
         return "purple"
     return "purple" if value < 0.6 else "pink"
 
@@ -109,7 +120,8 @@ def measure_colour(rgba: Pixels) -> tuple[float, str, bool]:
     mean = pixels[window].mean(axis=0)
     hue, saturation, value = colorsys.rgb_to_hsv(*(float(channel) for channel in mean))
     ruled = bool(same > SAME_HUE_SHARE and cover > COVER_SHARE)
-    return hue * 360, colour_name(hue * 360, saturation, value) if ruled else "", ruled
+    name = colour_name(hue * 360, saturation, value) if ruled else ""
+    return hue * 360, name, ruled and saturation > PALE and name not in ("black", "white", "grey")
 
 
 def _hues(pixels: Pixels, high: Pixels, chroma: Pixels) -> Pixels:
@@ -125,18 +137,25 @@ def _hues(pixels: Pixels, high: Pixels, chroma: Pixels) -> Pixels:
 
 def look_alikes(codes: list[str], small: Pixels) -> dict[str, str]:
     """Code -> the code that stands for its group; `small` is (n, features), premultiplied. Shortest code first."""
-    order = sorted(range(len(codes)), key=lambda index: (codes[index].count("-"), len(codes[index]), codes[index]))
+    order = sorted(range(len(codes)), key=lambda index: _rank(codes[index]))
     stands: dict[str, str] = {}
     leaders: list[int] = []
     for index in order:
         if leaders:
             away = np.abs(small[leaders] - small[index]).mean(axis=1)
             nearest = int(np.argmin(away))
-            if away[nearest] < LOOK_ALIKE_BELOW:
-                stands[codes[index]] = codes[leaders[nearest]]
+            stand = codes[leaders[nearest]]
+            people = "-200d-" in codes[index]  # a joined character is a variant of people, hardly ever of a thing
+            if away[nearest] < (PEOPLE_ALIKE_BELOW if people else LOOK_ALIKE_BELOW):
+                stands[codes[index]] = stand
                 continue
         leaders.append(index)
     return {code: stands.get(code, "") for code in codes} | {code: code for code in stands.values()}
+
+
+def _rank(code: str) -> tuple[int, bool, str]:
+    """Plainest first: few joined characters, a person of no said gender before man and woman."""
+    return code.count("-200d-"), code.startswith(("1f468", "1f469")), code
 
 
 def main() -> None:
