@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from training.scenes.world import Anchor, Noun, Wearable
+from training.scenes.world import Anchor, Grip, Noun, Wearable
 
 PLACES = ("eyes", "head", "neck", "mouth", "hand")
 """The names of anchors."""
@@ -32,13 +32,10 @@ Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Grip:
-    """How a sprite is held: its point (`x`, `y`) lies in the hand, and the longer side of its visible part is `side`
-    of the holder's pixels, in a hand `HAND` wide. It is turned by `angle` (counterclockwise) to point up and out."""
+class TiltedGrip(Grip):
+    """A grip on a sprite that is turned by `angle` in the hand, so that its far end points up and out. `side` is
+    meant for a hand `HAND` wide."""
 
-    x: float
-    y: float
-    side: float
     angle: float = 0.0
 
 
@@ -81,11 +78,11 @@ def load_wearables() -> dict[str, Wearable]:
 
 def load_holdables() -> dict[str, Grip]:
     """How each sprite that can be held is held, by code."""
-    rows = _read("wearables.toml")["holdables"]
-    return {
-        code: Grip(*map(float, row["grip"]), side=float(row["side"]), angle=float(row.get("angle", 0)))
-        for code, row in rows.items()
-    }
+    grips: dict[str, Grip] = {}
+    for code, row in _read("wearables.toml")["holdables"].items():
+        x, y = row["grip"]
+        grips[code] = TiltedGrip(float(x), float(y), float(row["side"]), float(row.get("angle", 0)))
+    return grips
 
 
 def place_worn(wearable: Wearable, anchor: Anchor, box: Box) -> Placement:
@@ -101,7 +98,7 @@ def place_held(grip: Grip, anchor: Anchor, box: Box) -> Placement:
     left, top, right, bottom = box
     scale = grip.side / max(right - left, bottom - top) * anchor.width / HAND
     to_centre = ((left + right) / 2 - grip.x, (top + bottom) / 2 - grip.y)
-    angle = anchor.angle + grip.angle
+    angle = anchor.angle + (grip.angle if isinstance(grip, TiltedGrip) else 0.0)
     x, y = _turned((to_centre[0] * scale, to_centre[1] * scale), angle)
     return Placement(anchor.x + x, anchor.y + y, scale, angle)
 
@@ -164,7 +161,7 @@ def _glow(stroke: Stroke, colour: Colour, alpha: int, blur: float = 0.0) -> Imag
     return mark
 
 
-def _path(points: list[Point], widths: tuple[float, float, float]) -> Stroke:
+def _path(points: Sequence[Point], widths: tuple[float, float, float]) -> Stroke:
     """A curve through three points (a parabola), as wide at its start, middle and end as `widths`, with round ends."""
     (x0, y0), (x1, y1), (x2, y2) = points
     w0, w1, w2 = widths
@@ -179,7 +176,7 @@ def _path(points: list[Point], widths: tuple[float, float, float]) -> Stroke:
     return stroke
 
 
-def _rounded(corners: list[Point], radius: float) -> Stroke:
+def _rounded(corners: Sequence[Point], radius: float) -> Stroke:
     """A polygon grown by `radius`, so that its corners are round."""
     fine = [(x * FINE, y * FINE) for x, y in corners]
     r = radius * FINE
