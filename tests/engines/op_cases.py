@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nutshell.compress.scales import int8_rows
 from nutshell.errors import Shape
-from nutshell.networks.ops import Input, Network, Ops
+from nutshell.networks.ops import Input, Int8Weight, Network, Ops
 from nutshell.weights import Tensor, Weights
 
 Array = npt.NDArray[Any]
@@ -74,6 +75,10 @@ def stored(name: str, values: Array, dtype: str) -> Tensor:
     return Tensor.of(name, single.astype({"F32": np.float32, "F16": np.float16}[dtype]))
 
 
+# Of the quantized inputs below: fine enough for normal numbers, and no round binary fraction.
+_STEP = 0.0237
+
+
 def _conv(
     label: str,
     x: Shape,
@@ -100,6 +105,18 @@ def _linear(label: str, x: Shape, out: int, bias: bool = True) -> Case:
     if bias:
         shapes["bias"] = (out,)
     return Case("linear", label, {"x": x}, lambda ops, w, i: ops.linear(i["x"], w["weight"], w.get("bias")), shapes)
+
+
+def _quantized(
+    op: str, label: str, x: Shape, weight: Shape, *settings: Any, bias: bool = True, zero_point: int | None = 120
+) -> Case:
+    """A layer with an int8 weight, behind a quantized input where there is a zero point."""
+
+    def run(ops: Ops[Any], w: Mapping[str, Tensor], i: Mapping[str, Any]) -> Any:
+        given = i["x"] if zero_point is None else ops.fake_quantize(i["x"], _STEP, zero_point)
+        return getattr(ops, op)(given, Int8Weight(w["weight"], int8_rows), w.get("bias"), *settings)
+
+    return Case(op, f"int8, {label}", {"x": x}, run, {"weight": weight, **({"bias": weight[:1]} if bias else {})})
 
 
 def _norm(
@@ -176,6 +193,15 @@ CASES: list[Case] = [
     _linear("sequences", (2, 7, 12), 5),
     _linear("sequences without bias", (2, 7, 12), 9, bias=False),
     _linear("four axes", (2, 3, 5, 4), 6),
+    _quantized("conv2d", "3x3", (1, 16, 7, 9), (24, 16, 3, 3), 1, (1, 1, 1, 1)),
+    _quantized("conv2d", "stride 2, padded below and right only", (1, 4, 8, 7), (5, 4, 3, 3), 2, (0, 0, 1, 1)),
+    _quantized("conv2d", "1x1, batch 2, no bias", (2, 8, 5, 3), (4, 8, 1, 1), 1, (0, 0, 0, 0), bias=False),
+    _quantized("conv2d", "nothing below zero", (1, 16, 6, 6), (16, 16, 3, 3), 1, (1, 1, 1, 1), zero_point=0),
+    _quantized("conv2d", "weights only", (1, 16, 6, 6), (8, 16, 3, 3), 1, (1, 1, 1, 1), zero_point=None),
+    _quantized("linear", "sequences", (2, 7, 32), (24, 32)),
+    _quantized("linear", "one row, no bias", (1, 12), (5, 12), bias=False),
+    _quantized("linear", "nothing below zero", (1, 9, 16), (16, 16), zero_point=0),
+    _quantized("linear", "weights only", (1, 9, 16), (24, 16), zero_point=None),
     Case(
         "linear",
         "rows of a fused weight, twice",
@@ -210,6 +236,10 @@ CASES: list[Case] = [
     _norm("layer_norm", "sequences", (2, 5, 12), 12, 1e-5),
     _norm("layer_norm", "rows, off centre", (3, 33), 33, 1e-6, spread=3.0, shift=5.0),
     _norm("layer_norm", "small numbers, where eps counts", (1, 4, 8), 8, 1e-3, spread=0.01),
+    _one("fake_quantize", "within its range", (2, 3, 5, 7), 0.0371, 117),
+    _one("fake_quantize", "clipped at both ends", (3, 65), 0.00713, 100),
+    _one("fake_quantize", "nothing below zero", (1, 4, 6, 6), 0.0113, 0),
+    _one("fake_quantize", "nothing above zero", (1, 4, 6, 6), 0.0113, 255),
     _attention("to itself", 2, 9, 9, 12, 3),
     _attention("one head", 1, 16, 16, 8, 1),
     _attention("heads of odd width", 1, 6, 6, 15, 3),

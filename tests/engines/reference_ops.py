@@ -12,12 +12,15 @@ import torch
 import torch.nn.functional as F
 
 from nutshell.errors import Shape
-from nutshell.networks.ops import Padding
+from nutshell.networks.ops import Int8Weight, Padding, Weight
 from nutshell.weights import Tensor
 
 
-def values(tensor: Tensor) -> torch.Tensor:
+def values(tensor: Weight) -> torch.Tensor:
     """A stored tensor's values, read from its bytes by PyTorch's own dtypes."""
+    if isinstance(tensor, Int8Weight):
+        rows, scales = tensor.quantize(tensor.stored)
+        return torch.stack([torch.from_numpy(row).double() * float(s) for row, s in zip(rows, scales, strict=True)])
     kind = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}[tensor.dtype]
     content = bytearray(memoryview(tensor.data)[tensor.offset : tensor.offset + tensor.nbytes])
     return torch.frombuffer(content, dtype=kind).reshape(tensor.shape).double()
@@ -28,13 +31,13 @@ class ReferenceOps:
         return tuple(x.shape)
 
     def conv2d(
-        self, x: torch.Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: Padding
+        self, x: torch.Tensor, weight: Weight, bias: Tensor | None, stride: int, padding: Padding
     ) -> torch.Tensor:
         top, left, bottom, right = padding
         padded = F.pad(x, (left, right, top, bottom))
         return F.conv2d(padded, values(weight), None if bias is None else values(bias), stride)
 
-    def linear(self, x: torch.Tensor, weight: Tensor, bias: Tensor | None) -> torch.Tensor:
+    def linear(self, x: torch.Tensor, weight: Weight, bias: Tensor | None) -> torch.Tensor:
         return F.linear(x, values(weight), None if bias is None else values(bias))
 
     def parameter(self, tensor: Tensor) -> torch.Tensor:
@@ -45,6 +48,10 @@ class ReferenceOps:
 
     def layer_norm(self, x: torch.Tensor, weight: Tensor, bias: Tensor, eps: float) -> torch.Tensor:
         return F.layer_norm(x, x.shape[-1:], values(weight), values(bias), eps)
+
+    def fake_quantize(self, x: torch.Tensor, scale: float, zero_point: int) -> torch.Tensor:
+        stored = (torch.round(x / float(torch.tensor(scale))) + zero_point).clamp(0, 255)
+        return (stored - zero_point) * scale
 
     def attention(
         self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, heads: int, causal: bool

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nutshell.errors import Shape
-from nutshell.networks.ops import Network, Padding
+from nutshell.networks.ops import Network, Padding, Weight
 from nutshell.weights import Tensor, Weights
 
-# Bytes of one activation value.
+# Bytes of one activation value, and of one in eight bits.
 _VALUE_BYTES = 4
+_INT8_BYTES = 1
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Cost:
 
     operations: floating-point operations, a multiply-add counted as two. weight_bytes: as stored, each
     tensor once. parameters: stored values. peak_activation_bytes: the most that is alive at once in
-    float32, freed after last use, attention scores not counted (engines fuse them).
+    float32 (a quantized value in one byte), freed after last use, attention scores not counted (engines fuse them).
     """
 
     operations: int
@@ -46,7 +47,7 @@ class CostOps:
 
     def __init__(self) -> None:
         self.operations = 0
-        self.weights: dict[str, Tensor] = {}
+        self.weights: dict[str, Weight] = {}
         self._bytes: list[int] = []
         self._last_use: list[int] = []
 
@@ -68,7 +69,7 @@ class CostOps:
     def shape(self, x: Shaped) -> Shape:
         return x.shape
 
-    def conv2d(self, x: Shaped, weight: Tensor, bias: Tensor | None, stride: int, padding: Padding) -> Shaped:
+    def conv2d(self, x: Shaped, weight: Weight, bias: Tensor | None, stride: int, padding: Padding) -> Shaped:
         batch, channels, height, width = x.shape
         out_channels, in_channels, rows, columns = weight.shape
         _agree(weight, channels == in_channels, x.shape)
@@ -79,7 +80,7 @@ class CostOps:
         self._stored(weight, bias)
         return self._emit(out, (x,), 2 * math.prod(out) * in_channels * rows * columns)
 
-    def linear(self, x: Shaped, weight: Tensor, bias: Tensor | None) -> Shaped:
+    def linear(self, x: Shaped, weight: Weight, bias: Tensor | None) -> Shaped:
         width, inner = weight.shape
         _agree(weight, x.shape[-1] == inner, x.shape)
         self._stored(weight, bias)
@@ -98,6 +99,9 @@ class CostOps:
     def layer_norm(self, x: Shaped, weight: Tensor, bias: Tensor, eps: float) -> Shaped:
         self._stored(weight, bias)
         return self._emit(x.shape, (x,), 8 * math.prod(x.shape))
+
+    def fake_quantize(self, x: Shaped, scale: float, zero_point: int) -> Shaped:
+        return self._emit(x.shape, (x,), 4 * math.prod(x.shape), _INT8_BYTES)
 
     def attention(self, query: Shaped, key: Shaped, value: Shaped, heads: int, causal: bool) -> Shaped:
         batch, rows, width = query.shape
@@ -158,13 +162,15 @@ class CostOps:
         out = tuple(max(m, n) for m, n in zip(left, right, strict=True))
         return self._emit(out, (a, b), math.prod(out))
 
-    def _stored(self, *tensors: Tensor | None) -> None:
+    def _stored(self, *tensors: Weight | None) -> None:
         self.weights.update({tensor.name: tensor for tensor in tensors if tensor is not None})
 
-    def _emit(self, shape: Shape, inputs: Sequence[Shaped], operations: int = 0) -> Shaped:
+    def _emit(
+        self, shape: Shape, inputs: Sequence[Shaped], operations: int = 0, value_bytes: int = _VALUE_BYTES
+    ) -> Shaped:
         index = len(self._bytes)
         self.operations += operations
-        self._bytes.append(_VALUE_BYTES * math.prod(shape))
+        self._bytes.append(value_bytes * math.prod(shape))
         self._last_use.append(index)
         for given in inputs:
             self._last_use[given.index] = index
@@ -184,6 +190,6 @@ def price(network: Network, weights: Weights) -> Cost:
     )
 
 
-def _agree(weight: Tensor, fits: bool, shape: Shape) -> None:
+def _agree(weight: Weight, fits: bool, shape: Shape) -> None:
     if not fits:
         raise ValueError(f"{weight.name} {weight.shape} does not fit an input of {shape}")

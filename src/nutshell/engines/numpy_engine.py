@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nutshell.errors import Shape
-from nutshell.networks.ops import Network, Padding
+from nutshell.networks.ops import Network, Padding, Weight
 from nutshell.weights import Tensor, Weights
 
 Array = npt.NDArray[Any]
@@ -23,7 +23,7 @@ class NumpyOps:
     def shape(self, x: Array) -> Shape:
         return x.shape
 
-    def conv2d(self, x: Array, weight: Tensor, bias: Tensor | None, stride: int, padding: Padding) -> Array:
+    def conv2d(self, x: Array, weight: Weight, bias: Tensor | None, stride: int, padding: Padding) -> Array:
         top, left, bottom, right = padding
         kernels = weight.f32()
         size = kernels.shape[2:]
@@ -33,7 +33,7 @@ class NumpyOps:
         out = np.moveaxis(np.tensordot(windows, kernels, axes=((1, 4, 5), (1, 2, 3))), -1, 1)
         return out if bias is None else out + bias.f32()[:, None, None]
 
-    def linear(self, x: Array, weight: Tensor, bias: Tensor | None) -> Array:
+    def linear(self, x: Array, weight: Weight, bias: Tensor | None) -> Array:
         out = x @ weight.f32().T
         return out if bias is None else out + bias.f32()
 
@@ -48,6 +48,11 @@ class NumpyOps:
 
     def layer_norm(self, x: Array, weight: Tensor, bias: Tensor, eps: float) -> Array:
         return _normalized(x, eps) * weight.f32() + bias.f32()
+
+    def fake_quantize(self, x: Array, scale: float, zero_point: int) -> Array:
+        step = np.float32(scale)
+        # Bounded by -zero_point and 255 - zero_point: the zero point itself need not be added and taken off.
+        return np.asarray(np.clip(np.rint(x / step), -zero_point, 255 - zero_point) * step, np.float32)
 
     def attention(self, query: Array, key: Array, value: Array, heads: int, causal: bool) -> Array:
         q, k, v = (_heads_first(part, heads) for part in (query, key, value))

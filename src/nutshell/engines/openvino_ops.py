@@ -10,7 +10,7 @@ from openvino import Tensor as OvTensor
 from openvino import Type, op, opset15
 
 from nutshell.errors import Shape
-from nutshell.networks.ops import Input, Padding
+from nutshell.networks.ops import Input, Int8Weight, Padding, Weight
 from nutshell.weights import Tensor
 
 Node = Any  # An ov.Output; openvino ships no usable types.
@@ -41,7 +41,7 @@ class OpenVinoOps:
     def shape(self, x: Node) -> Shape:
         return tuple(x.get_shape())
 
-    def conv2d(self, x: Node, weight: Tensor, bias: Tensor | None, stride: int, padding: Padding) -> Node:
+    def conv2d(self, x: Node, weight: Weight, bias: Tensor | None, stride: int, padding: Padding) -> Node:
         top, left, bottom, right = padding
         out = opset15.convolution(
             x, self._weight(weight), [stride, stride], [top, left], [bottom, right], [1, 1]
@@ -50,7 +50,7 @@ class OpenVinoOps:
             return out
         return opset15.add(out, self._weight(bias.reshape(1, bias.size, 1, 1))).output(0)
 
-    def linear(self, x: Node, weight: Tensor, bias: Tensor | None) -> Node:
+    def linear(self, x: Node, weight: Weight, bias: Tensor | None) -> Node:
         out = opset15.matmul(x, self._weight(weight), False, True).output(0)
         if bias is None:
             return out
@@ -67,6 +67,10 @@ class OpenVinoOps:
         normal = opset15.mvn(x, _integers([-1]), True, eps, "inside_sqrt").output(0)
         scaled = opset15.multiply(normal, self._weight(weight)).output(0)
         return opset15.add(scaled, self._weight(bias)).output(0)
+
+    def fake_quantize(self, x: Node, scale: float, zero_point: int) -> Node:
+        low, high = _constant(-zero_point * scale), _constant((255 - zero_point) * scale)
+        return opset15.fake_quantize(x, low, high, low, high, levels=256).output(0)
 
     def attention(self, query: Node, key: Node, value: Node, heads: int, causal: bool) -> Node:
         split = [self._heads_first(part, heads) for part in (query, key, value)]
@@ -126,8 +130,10 @@ class OpenVinoOps:
             axes=_integers([2, 3]),
         ).output(0)
 
-    def _weight(self, tensor: Tensor) -> Node:
+    def _weight(self, tensor: Weight) -> Node:
         """A stored tensor as float32: the mapped bytes shared, converted in the graph if stored in less."""
+        if isinstance(tensor, Int8Weight):
+            return self._int8(tensor)
         kind = _STORED.get(tensor.dtype)
         if kind is None:
             return op.Constant(OvTensor(np.ascontiguousarray(tensor.f32())), shared_memory=False).output(0)
@@ -144,6 +150,14 @@ class OpenVinoOps:
         # before it packs the weights and kept as long as the model: 1.2 GB more for 323 M parameters.
         widened.get_rt_info()[_COMPRESSED] = ""
         return widened.output(0)
+
+    def _int8(self, weight: Int8Weight) -> Node:
+        """Eight bits, converted and scaled in the graph. Behind a quantized input OpenVINO keeps and multiplies
+        them as they are; without one it expands a convolution's and keeps a linear's."""
+        values, scales = weight.read()
+        self.held.append(values)
+        constant = op.Constant(OvTensor(values, shared_memory=True), shared_memory=True).output(0)
+        return opset15.multiply(opset15.convert(constant, "f32"), opset15.constant(scales)).output(0)
 
     def _heads_first(self, x: Node, heads: int) -> Node:
         batch, length, width = self.shape(x)

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from nutshell.errors import Shape
-from nutshell.networks.ops import Padding
+from nutshell.networks.ops import Int8Weight, Padding, Weight
 from nutshell.weights import Tensor
 
 Value = Any  # A torch.Tensor; torch is not type-checked here.
@@ -27,7 +27,7 @@ class TorchOps:
         self.device = torch.device(device)
         self.dtype = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}[precision]
         # The tensor is kept beside its copy, so that the id of its bytes cannot become another's.
-        self._loaded: dict[tuple[int, int, str, Shape, Any], tuple[Tensor, Value]] = {}
+        self._loaded: dict[tuple[int, int, str, Shape, bool, Any], tuple[Tensor, Value]] = {}
 
     def free(self) -> None:
         """Forget the loaded weights."""
@@ -37,13 +37,13 @@ class TorchOps:
         return tuple(x.shape)
 
     # -- with stored weights ------------------------------------------------------------------------
-    def conv2d(self, x: Value, weight: Tensor, bias: Tensor | None, stride: int, padding: Padding) -> Value:
+    def conv2d(self, x: Value, weight: Weight, bias: Tensor | None, stride: int, padding: Padding) -> Value:
         top, left, bottom, right = padding
         if (top, left) != (bottom, right):
             x, top, left = F.pad(x, (left, right, top, bottom)), 0, 0
         return F.conv2d(x, self._weight(weight), self._optional(bias), stride, (top, left))
 
-    def linear(self, x: Value, weight: Tensor, bias: Tensor | None) -> Value:
+    def linear(self, x: Value, weight: Weight, bias: Tensor | None) -> Value:
         return F.linear(x, self._weight(weight), self._optional(bias))
 
     def parameter(self, tensor: Tensor) -> Value:
@@ -54,6 +54,11 @@ class TorchOps:
 
     def layer_norm(self, x: Value, weight: Tensor, bias: Tensor, eps: float) -> Value:
         return F.layer_norm(x.float(), x.shape[-1:], self._float(weight), self._float(bias), eps).to(self.dtype)
+
+    # -- precision ----------------------------------------------------------------------------------
+    def fake_quantize(self, x: Value, scale: float, zero_point: int) -> Value:
+        # Not torch.fake_quantize_per_tensor_affine: it multiplies by 1 / scale, and some devices lack it.
+        return (torch.round(x.float() / scale).clamp(-zero_point, 255 - zero_point) * scale).to(self.dtype)
 
     # -- attention ----------------------------------------------------------------------------------
     def attention(self, query: Value, key: Value, value: Value, heads: int, causal: bool) -> Value:
@@ -109,7 +114,7 @@ class TorchOps:
         return x.index_select(2, rows).index_select(3, columns)
 
     # -- weights ------------------------------------------------------------------------------------
-    def _weight(self, tensor: Tensor) -> Value:
+    def _weight(self, tensor: Weight) -> Value:
         return self._load(tensor, self.dtype)
 
     def _optional(self, tensor: Tensor | None) -> Value:
@@ -118,10 +123,14 @@ class TorchOps:
     def _float(self, tensor: Tensor) -> Value:
         return self._load(tensor, torch.float32)
 
-    def _load(self, tensor: Tensor, dtype: Any) -> Value:
-        key = (id(tensor.data), tensor.offset, tensor.dtype, tensor.shape, dtype)
+    def _load(self, weight: Weight, dtype: Any) -> Value:
+        int8 = isinstance(weight, Int8Weight)
+        tensor = weight.stored if isinstance(weight, Int8Weight) else weight
+        key = (id(tensor.data), tensor.offset, tensor.dtype, tensor.shape, int8, dtype)
         if key not in self._loaded:
-            self._loaded[key] = (tensor, _stored(tensor).to(self.device, dtype))
+            # Eight bits are only imitated here: the values that they stand for.
+            values = torch.from_numpy(weight.f32()) if int8 else _stored(tensor)
+            self._loaded[key] = (tensor, values.to(self.device, dtype))
         return self._loaded[key][1]
 
 
@@ -132,8 +141,8 @@ class ShapeOps(TorchOps):
         super().__init__("meta", precision)
         self._real = real
 
-    def _load(self, tensor: Tensor, dtype: Any) -> Value:
-        return torch.empty_like(self._real._load(tensor, dtype), device="meta")
+    def _load(self, weight: Weight, dtype: Any) -> Value:
+        return torch.empty_like(self._real._load(weight, dtype), device="meta")
 
 
 def _stored(tensor: Tensor) -> Value:

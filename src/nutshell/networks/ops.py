@@ -15,6 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
 from nutshell.errors import Shape
 from nutshell.weights import Tensor, Weights
 
@@ -22,6 +25,49 @@ T = TypeVar("T")
 
 # Rows and columns added before and after: (top, left, bottom, right).
 Padding = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Int8Weight:
+    """A stored weight to be taken in eight bits: int8 values times one scale per output channel (axis 0).
+
+    quantize(stored) -> values int8 of its shape, scales float32 (out,). It is called when an interpreter
+    needs the values and not before: pricing a network reads no weight.
+    """
+
+    stored: Tensor
+    quantize: Callable[[Tensor], tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]]
+
+    @property
+    def name(self) -> str:
+        return self.stored.name
+
+    @property
+    def shape(self) -> Shape:
+        return self.stored.shape
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self.stored.size
+
+    @property
+    def nbytes(self) -> int:
+        """One byte for each value, four for each scale."""
+        return self.size + 4 * self.shape[0]
+
+    def read(self) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+        """The values, and the scales in a shape that multiplies them."""
+        values, scales = self.quantize(self.stored)
+        return values, scales.reshape(-1, *(1,) * (values.ndim - 1))
+
+    def f32(self) -> npt.NDArray[np.float32]:
+        """What the eight bits stand for."""
+        values, scales = self.read()
+        return values * scales
+
+
+Weight = Tensor | Int8Weight
 
 
 class Ops(Protocol[T]):
@@ -32,11 +78,11 @@ class Ops(Protocol[T]):
         ...
 
     # -- with stored weights ------------------------------------------------------------------------
-    def conv2d(self, x: T, weight: Tensor, bias: Tensor | None, stride: int, padding: Padding) -> T:
+    def conv2d(self, x: T, weight: Weight, bias: Tensor | None, stride: int, padding: Padding) -> T:
         """2-D cross-correlation; weight (out, in, kernel, kernel), zero padding."""
         ...
 
-    def linear(self, x: T, weight: Tensor, bias: Tensor | None) -> T:
+    def linear(self, x: T, weight: Weight, bias: Tensor | None) -> T:
         """x @ weight.T + bias over the last axis; weight (out, in), as PyTorch stores it."""
         ...
 
@@ -50,6 +96,14 @@ class Ops(Protocol[T]):
 
     def layer_norm(self, x: T, weight: Tensor, bias: Tensor, eps: float) -> T:
         """Layer normalization over the last axis (Ba et al. 2016, arXiv:1607.06450)."""
+        ...
+
+    # -- precision ----------------------------------------------------------------------------------
+    def fake_quantize(self, x: T, scale: float, zero_point: int) -> T:
+        """x as eight bits can hold it: scale * (q - zero_point), q = round(x / scale) + zero_point in 0..255.
+
+        Ties round to even. Before a `conv2d` or `linear` with an `Int8Weight`, an engine may compute in int8.
+        """
         ...
 
     # -- attention ----------------------------------------------------------------------------------
