@@ -40,11 +40,13 @@ def fetch(cache: Path) -> None:
 
 
 def open_sprite(cache: Path, code: str) -> Image.Image:
-    """The picture of one code point: RGBA, 256x256."""
+    """The picture of one code point: RGBA, 256x256; the few of another size are cut to it around their middle."""
     path = cache / SPRITES / f"{code}.webp"
     if not path.is_file():
         raise FileNotFoundError(f"no sprite {path}; run `python -m training.artist.art` first")
-    return Image.open(path).convert("RGBA")
+    sprite = Image.open(path).convert("RGBA")
+    left, top = (sprite.width - SPRITE_PIXELS) // 2, (sprite.height - SPRITE_PIXELS) // 2
+    return sprite.crop((left, top, left + SPRITE_PIXELS, top + SPRITE_PIXELS))
 
 
 def cldr_names(cache: Path, language: str) -> dict[str, str]:

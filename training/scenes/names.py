@@ -75,6 +75,8 @@ MEASURES = {"animal": "只", "vehicle": "辆", "place": "座", "plant": "棵"}
 WEIGHTS = {"sign": 0.1, "shape": 0.3, "hand": 0.3, "person": 0.3}
 HAND_WRITTEN_WEIGHT, OTHER_WEIGHT, VARIANT_WEIGHT = 1.0, 0.4, 0.15
 
+ACTORS = frozenset({"man", "woman", "person", "face", "cat", "monkey", "plane", "airplane", "globe", "chart", "hand",
+                    "triangle", "arrow", "finger", "index"})  # fmt: skip
 BREAKS = frozenset({"with", "in", "of", "on", "at", "under", "behind", "over", "from", "without", "for", "to", "and"})
 
 
@@ -85,33 +87,51 @@ class Grammar:
 
     plurals: dict[str, str]
     uncounted: dict[str, str]
+    units: dict[str, list[str]]
     articles: dict[str, str]
     phrases: dict[str, str]
 
     def noun(self, name: str) -> Noun:
         """A name with its plural and article."""
+        first, _, rest = name.partition(" ")
+        for unit, names in self.units.items():
+            if name in names:
+                return Noun(name, f"{unit} {name}", "")
         if name in self.uncounted:
-            return Noun(name, self.uncounted[name], "")
+            return Noun(name, self.uncounted[name], self.articles.get(name, ""))
+        if first == "two":
+            return Noun(name, f"pairs of {rest}", "")
+        if first in ("people", "men", "women"):
+            return Noun(name, f"groups of {name}", "")
+        if " and " in re.split(r" (?:with|of|in|holding) ", name)[0]:
+            return Noun(name, f"sets of {name}", self.article(name))
         return Noun(name, self.plural(name), self.article(name))
 
     def article(self, words: str) -> str:
-        """ "a" or "an" (or what the table says) for a name or an adjective in front of one."""
+        """ "a" or "an" (or what the table says) for a name."""
+        special = self.articles.get(words)
+        return special if special is not None else self.indefinite(words)
+
+    def indefinite(self, words: str) -> str:
+        """ "a" or "an" for a name or an adjective in front of one."""
         first = words.split()[0]
-        special = self.articles.get(words, self.articles.get(first))
-        return special if special is not None else "an" if first[0] in "aeiou" else "a"
+        special = self.articles.get(first)
+        return special if special in ("a", "an") else "an" if first[0] in "aeiou" else "a"
 
     def plural(self, name: str) -> str:
         """The plural: of the head noun, which stands before any "with ..." or "running ..."."""
         words = name.split()
         head = len(words)
+        if words[-1] in ("button", "sign", "symbol"):
+            return " ".join([*words[:-1], self._plural_of_word(words[-1])])
         for index, word in enumerate(words[1:], 1):
-            if word in BREAKS or (word.endswith("ing") and words[0] in ("man", "woman", "person")):
+            if word in BREAKS or (word.endswith("ing") and words[index - 1] in ACTORS):
                 head = index
                 break
         words[head - 1] = self._plural_of_word(words[head - 1])
         if head > 1 and words[0] in ("man", "woman"):
             words[0] = self._plural_of_word(words[0])
-        return " ".join(words)
+        return " ".join(words).replace(" its ", " their ")
 
     def _plural_of_word(self, word: str) -> str:
         if word in self.plurals:
@@ -128,14 +148,13 @@ class Grammar:
 
 def load_grammar(path: Path = NAMES) -> Grammar:
     """The table of exceptions."""
-    rows = tomllib.loads(path.read_text(encoding="utf-8"))
-    return Grammar(rows["plurals"], rows["uncounted"], rows["articles"], rows["phrases"])
+    return _grammar(tomllib.loads(path.read_text(encoding="utf-8")))
 
 
 def load_world(cache: Path) -> World:
     """Everything that can be drawn, with its names; needs the CLDR files below `cache`, but no art."""
     table = tomllib.loads(NAMES.read_text(encoding="utf-8"))
-    grammar = Grammar(table["plurals"], table["uncounted"], table["articles"], table["phrases"])
+    grammar = _grammar(table)
     english, chinese = cldr_names(cache, "en"), cldr_names(cache, "zh")
     things: dict[str, Thing] = {}
     keys: dict[str, str] = {}
@@ -157,6 +176,7 @@ def load_world(cache: Path) -> World:
         things=things,
         wearables=load_wearables(),
         holdables=tuple(keys[code] for code in load_holdables() if code in keys),
+        grips=load_holdables(),
         colours=_both(table["colours"]),
         grounds=_both(table["grounds"]),
     )
@@ -187,11 +207,17 @@ def group_of(code: str) -> str:
     return "object"
 
 
+def _grammar(table: dict[str, Any]) -> Grammar:
+    return Grammar(table["plurals"], table["uncounted"], table["units"], table["articles"], table["phrases"])
+
+
 def _thing(
     key: str, code: str, fact: Fact, own: dict[str, Any], name: str, chinese: str | None, grammar: Grammar
 ) -> Thing:
     group = own.get("group", group_of(code))
     names = list(own.get("en", ())) or [plain_english(name, group, grammar.phrases)]
+    if who := re.fullmatch(r"(man|woman) (?!.*\b(?:with|in|wearing)\b)(?!\w+ing\b)(.+)", names[0]):
+        names.insert(0, f"{'male' if who[1] == 'man' else 'female'} {who[2]}")
     chinese_names = list(own.get("zh", ()))
     if chinese and not chinese_names:
         chinese_names = [chinese]

@@ -9,6 +9,7 @@ from PIL import Image, ImageFilter
 RIM_SHARE = 0.022  # of the picture's side
 CELLS = 64  # pixels of pixel art a side
 SHADES = 8  # values a channel of pixel art has
+RIM_BLUR = 1.2  # pixels
 
 
 def outline(front: NDArray[np.float32], ground: NDArray[np.float32], style: str) -> NDArray[np.float32]:
@@ -35,5 +36,5 @@ def rim_of(alpha: NDArray[np.float32]) -> NDArray[np.float32]:
     reach = 2 * round(RIM_SHARE * len(alpha)) + 1
     solid = Image.fromarray((alpha > 0.5).astype(np.uint8) * 255)
     # A square's growth and then a blur at half: corners come out round.
-    grown = solid.filter(ImageFilter.MaxFilter(reach)).filter(ImageFilter.GaussianBlur(1.2))
+    grown = solid.filter(ImageFilter.MaxFilter(reach)).filter(ImageFilter.GaussianBlur(RIM_BLUR))
     return np.asarray(grown, np.float32) / 255

@@ -82,7 +82,8 @@ class Wearable:
 
 @dataclass(frozen=True)
 class World:
-    """All of it, by key; `grips` by sprite code, for the `holdables`. `colours` and `grounds` map each colour and each background kind to its names:
+    """All of it, by key; `grips` by sprite code, for the `holdables`. `colours` and `grounds` map each
+    colour and each background kind to its names:
     ("en", "zh") -> names, the plainest first."""
 
     things: dict[str, Thing]
