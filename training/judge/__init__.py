@@ -1,0 +1,1 @@
+"""The judge: which things, colours, sizes and relations a picture shows, and features for Frechet distance."""

@@ -1,0 +1,166 @@
+"""Train the judge and measure it on scenes it never saw.
+
+    python -m training.judge.train [--minutes 31] [--resume] [--cache FOLDER] [--output FOLDER]
+
+The finder learns from whole pictures, then the namer from boxes cut out of them. A process beside the training
+draws the scenes and keeps a few chunks ahead. Checkpoints and tables of losses lie in `judge` below the cache.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from training.cache import DEFAULT_CACHE
+from training.judge.augment import blemish, load_distort, shift
+from training.judge.blocks import settle
+from training.judge.classes import classes_of
+from training.judge.crops import crop, random_jitter
+from training.judge.evaluate import AUTOENCODER, as_table, measure, unseen_scenes
+from training.judge.finder import CELLS, Finder, FinderTargets, finder_losses
+from training.judge.judge import Judge, Widths, load_judge, save_judge
+from training.judge.namer import Namer, Names, namer_losses
+from training.judge.ring import Ring, Rows
+from training.judge.settings import WEIGHTS, FinderSettings, JudgeSettings, NamerSettings, load_judge_settings
+from training.judge.supply import CHUNK, Beside, Source, to_unit
+from training.judge.table import Table
+from training.judge.targets import build
+from training.loop import Pace, train
+from training.scenes.names import load_world
+from training.scenes.sampler import Sampler
+from training.scenes.studio import Studio
+
+Draw = Callable[[int], tuple[Rows, Rows]]
+WARMUP, DECAY_FROM = 0.03, 0.3
+SETTLE_BATCHES = 60
+MOST_SHIFT = 3
+"""Pixels of the finder's 128 by which a batch is moved, the boxes with it."""
+
+
+def train_finder(
+    finder: Finder, settings: FinderSettings, ring: Ring, draw: Draw, pace: Pace, work: Path, resume: bool = False
+) -> Finder:
+    """Teach `finder` to find; returns the trained network."""
+    table = Table(work / "finder.csv", resume)
+
+    def draw_batch(share: float) -> tuple[Tensor, ...]:
+        while ring.wants(settings.batch):
+            ring.put(draw(CHUNK)[0])
+        rows = ring.take(settings.batch)
+        table.step(share)
+        pictures, boxes = moved(to_unit(rows["picture"]), rows["boxes"])
+        pictures = blemish(pictures).contiguous(memory_format=torch.channels_last)
+        return pictures, boxes, rows["background"], rows["colours"], rows["style"], rows["groups"]
+
+    def loss_of(model: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
+        pictures, boxes, *labels = batch
+        with torch.autocast(pictures.device.type, dtype=torch.bfloat16):
+            found = model(pictures)
+        parts = finder_losses(found, FinderTargets(*build(boxes, CELLS), *labels))
+        table.add(**{name: float(part.detach()) for name, part in parts.items()})
+        return torch.stack(list(parts.values())).sum()
+
+    average, steps = train(finder, loss_of, draw_batch, pace, work / "finder.pt", resume)
+    assert isinstance(average, Finder)
+    print(f"finder: {steps} steps, {ring.received} pictures drawn, {ring.served} seen", flush=True)
+    device = next(average.parameters()).device
+    settle(average, lambda: draw_batch(1.0)[0].to(device), SETTLE_BATCHES)
+    return average
+
+
+def train_namer(
+    namer: Namer, settings: NamerSettings, ring: Ring, draw: Draw, pace: Pace, work: Path, resume: bool = False
+) -> Namer:
+    """Teach `namer` to name; returns the trained network."""
+    table = Table(work / "namer.csv", resume)
+
+    def draw_batch(share: float) -> tuple[Tensor, ...]:
+        while ring.wants(settings.batch):
+            ring.put(draw(CHUNK)[1])
+        rows = ring.take(settings.batch)
+        table.step(share)
+        crops = blemish(crop(rows["cut"], random_jitter(settings.batch)))
+        crops = crops.contiguous(memory_format=torch.channels_last)
+        return crops, rows["thing"], rows["colour"], rows["wearing"], rows["holding"], rows["covered"]
+
+    def loss_of(model: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
+        crops, *labels = batch
+        with torch.autocast(crops.device.type, dtype=torch.bfloat16):
+            names = model(crops)
+        parts = namer_losses(names, Names(*labels), settings.smoothing)
+        right = float((names.thing.argmax(dim=1) == labels[0]).float().mean())
+        table.add(right=right, **{name: float(part.detach()) for name, part in parts.items()})
+        return torch.stack(list(parts.values())).sum()
+
+    average, steps = train(namer, loss_of, draw_batch, pace, work / "namer.pt", resume)
+    assert isinstance(average, Namer)
+    print(f"namer: {steps} steps, {ring.received} boxes cut, {ring.served} seen", flush=True)
+    device = next(average.parameters()).device
+    settle(average, lambda: draw_batch(1.0)[0].to(device), SETTLE_BATCHES)
+    return average
+
+
+def moved(pictures: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+    """The batch moved by up to `MOST_SHIFT` pixels each way, and its boxes (batch, items, 5) with it."""
+    right, down = torch.randint(-MOST_SHIFT, MOST_SHIFT + 1, (2,)).tolist()
+    side = pictures.shape[-1]
+    there = (boxes[..., 2:3] > boxes[..., :1]).float()
+    way = torch.tensor([right, down, right, down, 0]) / side
+    return shift(pictures, right, down), boxes + way * there
+
+
+def make_source(cache: Path, settings: JudgeSettings, autoencoder: Path, seed: str) -> Source:
+    """The scenes to learn from; called in the process that draws."""
+    world = load_world(cache)
+    return Source(
+        Sampler(world), Studio(world, cache), classes_of(world), settings.supply, seed, load_distort(autoencoder)
+    )
+
+
+def main() -> None:
+    """Train both networks, save them, and print how often they are right."""
+    settings = load_judge_settings()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE)
+    parser.add_argument("--minutes", type=float, default=settings.finder.minutes + settings.namer.minutes)
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--output", type=Path, default=WEIGHTS)
+    parser.add_argument("--autoencoder", type=Path, default=AUTOENCODER)
+    parser.add_argument("--scenes", type=int, default=2000, help="unseen scenes to measure on")
+    options = parser.parse_args()
+    work = options.cache / "judge"
+    work.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(0)
+
+    world = load_world(options.cache)
+    widths = Widths(settings.finder.widths, settings.namer.widths, settings.namer.blocks)
+    judge = Judge(classes_of(world), widths, settings.reading).to("cuda" if torch.cuda.is_available() else "cpu")
+    seed = "judge, resumed" if options.resume else "judge"
+    beside = Beside(partial(make_source, options.cache, settings, options.autoencoder, seed))
+    unit = options.minutes / (settings.finder.minutes + settings.namer.minutes)
+
+    def pace(part: FinderSettings | NamerSettings) -> Pace:
+        return Pace(part.minutes * unit, part.learning_rate, WARMUP, DECAY_FROM)
+
+    ring = Ring(settings.supply.ring_pictures, settings.finder.reuse)
+    judge.finder = train_finder(
+        judge.finder.train(), settings.finder, ring, beside.draw, pace(settings.finder), work, options.resume
+    )
+    ring = Ring(settings.supply.ring_cuts, settings.namer.reuse)
+    judge.namer = train_namer(
+        judge.namer.train(), settings.namer, ring, beside.draw, pace(settings.namer), work, options.resume
+    )
+    beside.close()
+    save_judge(judge, options.output)
+    saved = load_judge(options.output).to(judge.device)  # the rounded weights are what is measured
+    scenes = unseen_scenes(Sampler(world), options.scenes)
+    print(as_table({"unseen": measure(saved, Studio(world, options.cache), scenes)}))
+
+
+if __name__ == "__main__":
+    main()
