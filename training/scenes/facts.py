@@ -77,7 +77,7 @@ def is_thing(code: str) -> bool:
 
 def colour_name(hue: float, saturation: float, value: float) -> str:
     """The palette name of a colour, "" for what nobody would name (tan); hue in degrees, the others 0..1."""
-    if saturation < 0.45 and 300 <= hue or hue < 20 and saturation < 0.45 and value > 0.85:
+    if (saturation < 0.45 and hue >= 300) or (hue < 20 and saturation < 0.45 and value > 0.85):
         return "pink"
     if hue >= 335 or hue < 9:
         return "red" if value > 0.5 and saturation > 0.6 else "pink" if value > 0.75 else "brown"

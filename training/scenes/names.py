@@ -21,7 +21,7 @@ NAMES = Path(__file__).with_name("names.toml")
 
 RECOLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink")
 COLOUR_WORDS = frozenset({*RECOLOURS, "brown", "black", "white", "grey", "golden", "red-haired"})
-OWN_COLOURS_ONLY = frozenset({"face", "person", "hand", "sign"})  # groups whose hue is never shifted
+OWN_COLOURS_ONLY = frozenset({"face", "person", "hand", "symbol"})  # groups whose hue is never shifted
 
 # First and last code point of each group, the first match counts; "object" is what is left.
 RANGES = (
@@ -57,7 +57,7 @@ RANGES = (
                (0x1F6D5, 0x1F6D6), (0x1F6E3, 0x1F6E4), (0x26E9, 0x26F2), (0x26FA, 0x26FA))),
     ("heart", ((0x1F493, 0x1F49D), (0x1F49E, 0x1F49F), (0x1F5A4, 0x1F5A4), (0x1F90D, 0x1F90E), (0x1F9E1, 0x1F9E1),
                (0x1FA75, 0x1FA77), (0x2763, 0x2764))),
-    ("sign", ((0xA9, 0xAE), (0x203C, 0x2199), (0x21A9, 0x21AA), (0x23CF, 0x23CF), (0x23E9, 0x23EF), (0x23F8, 0x23FA),
+    ("symbol", ((0xA9, 0xAE), (0x203C, 0x2199), (0x21A9, 0x21AA), (0x23CF, 0x23CF), (0x23E9, 0x23EF), (0x23F8, 0x23FA),
               (0x24C2, 0x24C2), (0x25B6, 0x25C0), (0x2611, 0x2611), (0x2622, 0x2653), (0x2668, 0x267F),
               (0x2695, 0x2695), (0x269B, 0x26A0), (0x26A7, 0x26A7), (0x26CE, 0x26CE), (0x26D4, 0x26D4),
               (0x2705, 0x2705), (0x2714, 0x2721), (0x2733, 0x2734), (0x2747, 0x2757), (0x2795, 0x27BF),
@@ -70,9 +70,9 @@ RANGES = (
                (0x1F532, 0x1F53D), (0x1F7E0, 0x1F7EB), (0x1F4A0, 0x1F4A0), (0x2660, 0x2666))),
 )  # fmt: skip
 
-FLOATING = frozenset({"weather", "heart", "sign", "shape", "face"})
+FLOATING = frozenset({"weather", "heart", "symbol", "shape", "face"})
 MEASURES = {"animal": "只", "vehicle": "辆", "place": "座", "plant": "棵"}
-WEIGHTS = {"sign": 0.1, "shape": 0.3, "hand": 0.3, "person": 0.3}
+WEIGHTS = {"symbol": 0.1, "shape": 0.3, "hand": 0.3, "person": 0.3}
 HAND_WRITTEN_WEIGHT, OTHER_WEIGHT, VARIANT_WEIGHT = 1.0, 0.4, 0.15
 
 ACTORS = frozenset({"man", "woman", "person", "face", "cat", "monkey", "plane", "airplane", "globe", "chart", "hand",
@@ -222,6 +222,8 @@ def _thing(
     if chinese and not chinese_names:
         chinese_names = [chinese]
     colour = fact.colour if group not in ("person", "hand") else ""
+    if group == "face" and colour == "orange":  # smileys shade from yellow to orange
+        colour = "yellow"
     colour = own.get("colour", colour)
     recolourable = fact.recolourable and group not in OWN_COLOURS_ONLY and not COLOUR_WORDS & set(names[0].split())
     weight = WEIGHTS.get(group, HAND_WRITTEN_WEIGHT if own else OTHER_WEIGHT)
