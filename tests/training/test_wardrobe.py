@@ -10,7 +10,6 @@ pytest.importorskip("tomllib", reason="the recipe needs Python 3.11")
 from training.scenes.wardrobe import (
     DRAWN,
     PLACES,
-    TiltedGrip,
     drawn,
     load_anchors,
     load_holdables,
@@ -103,7 +102,7 @@ def test_a_hat_leans_with_the_head() -> None:
 @pytest.mark.parametrize("angle", [0.0, 30.0])
 def test_the_grip_lies_in_the_hand(angle: float) -> None:
     """Turned a quarter clockwise, a thing gripped at the middle of its foot reaches to the right of the hand."""
-    placement = place_held(TiltedGrip(128, 156, 100, -90 - angle), Anchor(200, 150, 48, angle), BOX)
+    placement = place_held(Grip(128, 156, 100, -90 - angle), Anchor(200, 150, 48, angle), BOX)
     assert (placement.x, placement.y) == pytest.approx((225, 150))
     assert (placement.scale, placement.angle) == pytest.approx((0.5, -90))
 

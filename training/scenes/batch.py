@@ -33,8 +33,8 @@ class Blueprint:
     """A batch of n scenes in numbers, at most m pieces each, from back to front.
 
     `kind`, `sprite`, `colour`, `level` are (n, m) integers (`colour` 0 for the sprite's own, else 1 + its place in
-    `RECOLOURS`); `numbers` is (n, m, 6): for sprites the affine map from the picture to the sprite, both in shares -1..1,
-    row by row; for shadows centre x, y and radii in pixels. `grounds` and `styles` have n entries.
+    `RECOLOURS`); `numbers` is (n, m, 6): for sprites the affine map from the picture to the sprite, both in shares
+    -1..1, row by row; for shadows centre x, y and radii in pixels. `grounds` and `styles` have n entries.
     """
 
     kind: NDArray[np.int64]
@@ -96,7 +96,8 @@ class BatchStudio:
                 if len(rows):
                     sprites = self._sprites(plan.sprite[rows, slot], plan.colour[rows, slot], level)
                     at = torch.from_numpy(rows).to(self.device)
-                    grid = affine_grid(numbers[at, slot].view(-1, 2, 3), [len(rows), 4, side, side], align_corners=False)
+                    shape = [len(rows), 4, side, side]
+                    grid = affine_grid(numbers[at, slot].view(-1, 2, 3), shape, align_corners=False)
                     _over(front, at, grid_sample(sprites, grid, align_corners=False))
             rows = np.flatnonzero(plan.kind[:, slot] == SHADOW)
             if len(rows):
@@ -133,7 +134,7 @@ class BatchStudio:
 
 
 def _back_in_shares(matrix: NDArray[np.float64], side: int) -> NDArray[np.float64]:
-    """The map from the picture to the sprite, both from -1 to 1, of one from sprite pixels (0..256) to picture pixels."""
+    """Turns a map from sprite pixels (0..256) to picture pixels into the way back, both ends from -1 to 1."""
     back = np.linalg.inv(matrix[:, :2])
     shift = back @ (side / 2 - matrix[:, 2])
     return np.column_stack([back * side / 256, (shift - 128) / 128])

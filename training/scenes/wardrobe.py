@@ -32,14 +32,6 @@ Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class TiltedGrip(Grip):
-    """A grip on a sprite that is turned by `angle` in the hand, so that its far end points up and out. `side` is
-    meant for a hand `HAND` wide."""
-
-    angle: float = 0.0
-
-
-@dataclass(frozen=True)
 class Placement:
     """Where the centre of a worn or held sprite's visible box goes, in the wearer's pixels (it may lie outside);
     `scale` is wearer's pixels per worn sprite's pixel; then it is turned by `angle` about that centre."""
@@ -81,7 +73,7 @@ def load_holdables() -> dict[str, Grip]:
     grips: dict[str, Grip] = {}
     for code, row in _read("wearables.toml")["holdables"].items():
         x, y = row["grip"]
-        grips[code] = TiltedGrip(float(x), float(y), float(row["side"]), float(row.get("angle", 0)))
+        grips[code] = Grip(float(x), float(y), float(row["side"]), float(row.get("angle", 0)))
     return grips
 
 
@@ -98,7 +90,7 @@ def place_held(grip: Grip, anchor: Anchor, box: Box) -> Placement:
     left, top, right, bottom = box
     scale = grip.side / max(right - left, bottom - top) * anchor.width / HAND
     to_centre = ((left + right) / 2 - grip.x, (top + bottom) / 2 - grip.y)
-    angle = anchor.angle + (grip.angle if isinstance(grip, TiltedGrip) else 0.0)
+    angle = anchor.angle + grip.angle
     x, y = _turned((to_centre[0] * scale, to_centre[1] * scale), angle)
     return Placement(anchor.x + x, anchor.y + y, scale, angle)
 

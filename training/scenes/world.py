@@ -28,11 +28,13 @@ class Anchor:
 
 @dataclass(frozen=True)
 class Grip:
-    """Where a held thing is gripped, in its own sprite pixels, and its longer side there when its holder has 256."""
+    """How a thing is held: the point of its sprite, in its own pixels, that lies in the hand; its longer side, in
+    its holder's pixels, in a hand of common width; how far it is turned there, in degrees counterclockwise."""
 
     x: float
     y: float
     side: float
+    angle: float = 0.0
 
 
 @dataclass(frozen=True)
