@@ -106,7 +106,9 @@ class English:
         if behind:
             phrase += f" in {word}"
         if listed and item.wearing and not item.holding and random.random() < 0.6:
-            return ", ".join([phrase, *(self._worn_noun(key, grey, random).one for key in item.wearing)])
+            return ", ".join(
+                [phrase, *(_held(self._worn_noun(key, grey, random), count, True) for key in item.wearing)]
+            )
         return phrase + self._dress(item, count, noun, grey, random, bare)
 
     def _noun(self, nouns: tuple[Noun, ...], no_colour: bool, no_size: bool, random: Random) -> Noun:

@@ -170,7 +170,7 @@ def main() -> None:
         box = sprite.getchannel("A").point(lambda alpha: 255 * (alpha > 8)).getbbox() or (0, 0, 0, 0)
         shrunk = np.asarray(sprite.resize((SMALL_PIXELS, SMALL_PIXELS)), dtype=np.float32) / 255
         small.append((shrunk * np.append(shrunk[..., 3:].repeat(3, 2), np.ones_like(shrunk[..., 3:]), 2)).ravel())
-        rows.append((measure_colour(shrunk), box))
+        rows.append((measure_colour(shrunk.astype(np.float32)), box))
     alike = look_alikes(codes, np.stack(small))
     lines = ["# Written by `python -m training.scenes.facts`.", "# hue, colour, recolourable, look-alike, box"]
     for code, ((hue, colour, recolourable), box) in zip(codes, rows, strict=True):
