@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from training.checkpoint import load_state, save_state
 from training.parallel import Replicas, replica_count
 
 LOG_EVERY_STEPS = 100
@@ -78,7 +79,7 @@ def train(
 ) -> tuple[nn.Module, int]:
     """Train `model` until the budget is spent; return the averaged network and the steps taken.
 
-    `draw_batch` gets the share of the budget spent; `on_save` gets the average at every checkpoint.
+    `draw_batch` gets the share of the budget spent; `on_save` gets the average at every checkpoint, a folder.
     """
     device = next(model.parameters()).device
     average = copy.deepcopy(model).requires_grad_(False)
@@ -86,8 +87,7 @@ def train(
         model.parameters(), lr=pace.learning_rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True
     )
     step, spent = 0, 0.0
-    if resume and checkpoint.is_file():
-        state = torch.load(checkpoint, map_location=device, weights_only=True)
+    if resume and (state := load_state(checkpoint, device)) is not None:
         model.load_state_dict(state["model"])
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
@@ -95,9 +95,7 @@ def train(
 
     def save() -> None:
         states = {"model": model.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict()}
-        part = checkpoint.with_suffix(".part")
-        torch.save({**states, "step": step, "spent_seconds": budget.spent_seconds}, part)
-        part.replace(checkpoint)
+        save_state({**states, "step": step, "spent_seconds": budget.spent_seconds}, checkpoint)
         if on_save:
             on_save(average)
 

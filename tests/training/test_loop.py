@@ -9,8 +9,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("tomllib", reason="the recipe needs Python 3.11")
 
-from training.artist.loop import Budget, Pace, rate_factor, train  # noqa: E402
-from training.artist.parallel import Replicas  # noqa: E402
+from training.loop import Budget, Pace, rate_factor, train  # noqa: E402
+from training.parallel import Replicas  # noqa: E402
 
 
 def squared_error(model: torch.nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
@@ -49,9 +49,9 @@ def test_training_learns_saves_and_resumes(tmp_path: Path) -> None:
     threads = torch.get_num_threads()
     model, seen = torch.nn.Linear(1, 1), []
     pace = Pace(minutes=0.03, learning_rate=0.05, warmup=0.0, decay_from=0.5)
-    average, steps = train(model, squared_error, line, pace, tmp_path / "line.pt", on_save=seen.append)
+    average, steps = train(model, squared_error, line, pace, tmp_path / "line", on_save=seen.append)
     assert average.weight.item() == pytest.approx(3.0, abs=0.3)
     assert len(seen) == 1
-    _, resumed = train(torch.nn.Linear(1, 1), squared_error, line, pace, tmp_path / "line.pt", resume=True)
+    _, resumed = train(torch.nn.Linear(1, 1), squared_error, line, pace, tmp_path / "line", resume=True)
     torch.set_num_threads(threads)
     assert resumed == steps

@@ -130,7 +130,7 @@ def main() -> None:
         lambda network, batch: loss_of(network, batch[0], recipe),
         draw_batch,
         Pace(options.minutes, recipe.learning_rate, warmup=0.03, decay_from=0.3),
-        work / "autoencoder.pt",
+        work / "autoencoder",
         options.resume,
     )
     normalize_latents(finished, encode_means(finished, trained))

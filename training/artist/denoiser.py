@@ -89,7 +89,7 @@ def prepare(cache: Path, settings: Settings) -> Batches:
     world = world_with_names(cache)
     scenes, _ = split_scenes(world, settings.scene)
     tokenizer = load_tokenizer(work / "tokenizer", scenes, world, settings)
-    cached = work / "latents.pt"
+    cached = work / "latents"
     if not cached.is_file():
         vae = AutoencoderKL.from_pretrained(work / "vae", torch_dtype=torch.float32)
         pictures = draw(scenes, world, settings.scene, cache)
@@ -131,7 +131,7 @@ def main() -> None:
         lambda network, batch: loss_of(network, *batch, alphas, recipe),
         draw_batch,
         Pace(options.minutes, recipe.learning_rate, recipe.warmup, recipe.decay_from, recipe.ema),
-        work / "denoiser.pt",
+        work / "denoiser",
         options.resume,
         save,
     )

@@ -98,7 +98,7 @@ def main() -> None:
         lambda model, batch: model.loss(*batch, tokenizer.eos_token_id),
         draw_batch,
         pace,
-        work / "text.pt",
+        work / "text",
         options.resume,
     )
     finished.text_encoder.save_pretrained(work / "text_encoder", safe_serialization=True)

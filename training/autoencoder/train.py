@@ -77,7 +77,7 @@ def learn(model: AutoencoderTiny, pool: Pool, settings: TrainingSettings, loss: 
             weight = torch.full((batch,), anchor * (1 - share))
             return to_unit(pool.crops(batch, settings.crop_pixels, random)), weight
 
-        checkpoint = work / f"stage{number}.pt"
+        checkpoint = work / f"stage{number}"
         average, steps = train(model, lambda m, b: loss_of(m, b, loss), draw, pace, checkpoint, resume)
         print(f"stage {number}: {steps} steps", flush=True)
         return average
