@@ -10,14 +10,13 @@ from pathlib import Path
 
 import torch
 from diffusers import StableDiffusionPipeline
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from training.artist.settings import HERE
+from training.sheets import lay_out
 
 STEPS = 20
 GUIDANCE = 2.0
-CELL_PIXELS = 128
-CAPTION_PIXELS = 18
 COLUMNS = 8
 
 
@@ -41,23 +40,6 @@ def draw_prompts(folder: Path, prompts: list[str], steps: int, guidance: float, 
     return pictures
 
 
-def lay_out(pictures: list[Image.Image], prompts: list[str], font_file: Path | None) -> Image.Image:
-    """The sheet: pictures in rows of eight, captions under them."""
-    font = ImageFont.truetype(font_file, 11) if font_file else ImageFont.load_default(11)
-    cell, line = CELL_PIXELS + 6, CELL_PIXELS + CAPTION_PIXELS
-    rows = -(-len(pictures) // COLUMNS)
-    sheet = Image.new("RGB", (COLUMNS * cell, rows * line), (238, 238, 238))
-    pen = ImageDraw.Draw(sheet)
-    for place, (picture, prompt) in enumerate(zip(pictures, prompts, strict=True)):
-        x, y = place % COLUMNS * cell, place // COLUMNS * line
-        sheet.paste(picture.resize((CELL_PIXELS, CELL_PIXELS), Image.Resampling.LANCZOS), (x + 3, y + 2))
-        words = prompt or "(empty)"
-        while pen.textlength(words, font=font) > CELL_PIXELS:
-            words = words[:-2] + "…"
-        pen.text((x + 3, y + CELL_PIXELS + 3), words, fill="black", font=font)
-    return sheet
-
-
 def main() -> None:
     """Draw and save."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -71,7 +53,7 @@ def main() -> None:
     options = parser.parse_args()
     prompts = read_prompts()[: options.first]
     pictures = draw_prompts(options.model, prompts, options.steps, options.guidance, options.seed)
-    lay_out(pictures, prompts, options.font).save(options.output)
+    lay_out(pictures, [prompt or "(empty)" for prompt in prompts], options.font, COLUMNS).save(options.output)
 
 
 if __name__ == "__main__":
