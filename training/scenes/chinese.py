@@ -36,21 +36,23 @@ class Chinese:
             return self._tags(scene, random)
         counted = random.random() < COUNTED_SHARE
         text, phrase = self._content(scene, random, counted)
+        frames = self.phrases["frames" if phrase else "sentence_frames"]
         if self._says_ground(scene, random):
             kind, names = self._ground_values(scene, random)
             places = self.phrases["grounds"][kind]
             if phrase and random.random() < 0.6:
                 text = random.choice(places["phrase"]).format(text, **names)
             else:
-                text = random.choice(places["any"]).format(text, **names)
-                phrase = False
+                template = random.choice(places["any"])
+                text, phrase = template.format(text, **names), False
+                frames = frames if template.startswith("{}") else ["{}"]  # not "I want the background is blue"
         if scene.style:
             styles = self.phrases["styles"][scene.style]
             kinds = "phrase" if phrase and not counted and random.random() < 0.4 else "any"
             return str(random.choice(styles[kinds])).format(text)
         if phrase and scene.count == 1 and not counted and random.random() < 0.2:
             return str(random.choice(self.phrases["phrase_frames"])).format(text)
-        return str(random.choice(self.phrases["frames"])).format(text)
+        return str(random.choice(frames)).format(text)
 
     def plain(self, scene: Scene) -> str:
         """The plainest full sentence; the same for the same scene."""

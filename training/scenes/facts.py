@@ -77,16 +77,16 @@ def is_thing(code: str) -> bool:
 
 def colour_name(hue: float, saturation: float, value: float) -> str:
     """The palette name of a colour, "" for what nobody would name (tan); hue in degrees, the others 0..1."""
-    if (saturation < 0.45 and hue >= 300) or (hue < 20 and saturation < 0.45 and value > 0.85):
-        return "pink"
+    if saturation < 0.45 and (hue >= 300 or hue < 10):
+        return "pink" if value > 0.8 else "brown"
     if hue >= 335 or hue < 9:
-        return "red" if value > 0.5 and saturation > 0.6 else "pink" if value > 0.75 else "brown"
+        return "red" if value > 0.5 and saturation > 0.55 else "pink" if value > 0.8 else "brown"
     if hue < 66:
         if value < 0.72 or (saturation < 0.55 and value < 0.85):
             return "brown"
         if saturation < 0.5:
             return ""
-        return "orange" if hue < 36 else "yellow"
+        return "orange" if hue < 34.5 else "yellow"
     if value < 0.4 and saturation < 0.6:
         return "black"
     if saturation < 0.25:

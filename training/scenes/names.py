@@ -20,7 +20,7 @@ from training.scenes.world import Noun, Thing, World
 NAMES = Path(__file__).with_name("names.toml")
 
 RECOLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink")
-COLOUR_WORDS = frozenset({*RECOLOURS, "brown", "black", "white", "grey", "golden", "red-haired"})
+COLOUR_WORDS = frozenset({*RECOLOURS, "brown", "black", "white", "grey", "golden", "gold"})
 OWN_COLOURS_ONLY = frozenset({"face", "person", "hand", "symbol"})  # groups whose hue is never shifted
 
 # First and last code point of each group, the first match counts; "object" is what is left.
