@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from training.scenes.scene import BACKGROUNDS, COLOURS, STYLES
 from training.scenes.world import World
@@ -47,7 +48,7 @@ class Classes:
     @classmethod
     def from_json(cls, text: str) -> Classes:
         """What `to_json` wrote."""
-        table = json.loads(text)
+        table: dict[str, Any] = json.loads(text)
         return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in table.items()})
 
 

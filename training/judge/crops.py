@@ -49,7 +49,7 @@ def crop(cuts: Tensor, jitter: Tensor | None = None) -> Tensor:
 def random_jitter(count: int) -> Tensor:
     """Mostly what a good finder's errors look like, now and then a bad one's: (count, 3)."""
     spread = torch.where(torch.rand(count, 1) < 0.2, 2.5, 1.0)
-    return torch.tensor([[1.0, 0.0, 0.0]]) + torch.randn(count, 3).clamp(-2, 2) * spread * 0.04
+    return torch.tensor([[1.0, 0.0, 0.0]]) + torch.randn(count, 3).clamp(-2, 2) * spread * 0.05
 
 
 def _sample(pictures: Tensor, share: Tensor, centre: Tensor, side: int) -> Tensor:

@@ -1,11 +1,12 @@
 """How often the judge is right on scenes it never saw, clean, as noise, and passed through the autoencoder.
 
-python -m training.judge.evaluate [--scenes 2000] [--weights FOLDER] [--cache FOLDER]
+python -m training.judge.evaluate [--scenes 2000] [--weights FOLDER] [--cache FOLDER] [--confusions N]
 """
 
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from training.cache import DEFAULT_CACHE
 from training.judge.augment import load_distort
+from training.judge.classes import Classes
 from training.judge.judge import Judge, load_judge
 from training.judge.questions import accuracy, answers
 from training.judge.read import Reading
@@ -64,6 +66,16 @@ def as_noise(pictures: Tensor) -> Tensor:
     return torch.stack([noise_picture(random, pictures.shape[-1]) for _ in pictures])
 
 
+def confusions(scenes: list[Scene], readings: list[Reading], classes: Classes) -> list[tuple[str, str, int]]:
+    """Asked thing, seen thing, how often: of pictures where one asked thing is missing and one other is seen."""
+    mistaken: Counter[tuple[str, str]] = Counter()
+    for scene, reading in zip(scenes, readings, strict=True):
+        asked, seen = {classes.class_of(item.thing) for item in scene.items}, set(reading.counts)
+        if len(asked - seen) == 1 and len(seen - asked) == 1:
+            mistaken[(*(asked - seen), *(seen - asked))] += 1  # type: ignore[index]
+    return [(*pair, count) for pair, count in mistaken.most_common()]
+
+
 def as_table(columns: dict[str, Accuracy]) -> str:
     """Kinds of questions down, conditions across."""
     first = next(iter(columns.values()))
@@ -81,6 +93,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
     parser.add_argument("--autoencoder", type=Path, default=AUTOENCODER)
     parser.add_argument("--scenes", type=int, default=2000)
+    parser.add_argument("--confusions", type=int, default=0, metavar="N", help="also the N most common mistakes")
     options = parser.parse_args()
     judge = load_judge(options.weights).to("cuda" if torch.cuda.is_available() else "cpu")
     world = load_world(options.cache)
@@ -91,6 +104,10 @@ def main() -> None:
     if distort:
         columns["autoencoded"] = measure(judge, studio, scenes, lambda x: from_unit(distort(to_unit(x))))
     print(as_table(columns))
+    if options.confusions:
+        mistaken = confusions(scenes, read_scenes(judge, studio, scenes), judge.classes)
+        for asked, seen, count in mistaken[: options.confusions]:
+            print(f"{count:>4} {asked} taken for {seen}")
 
 
 if __name__ == "__main__":

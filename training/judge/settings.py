@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 WEIGHTS = HERE / "weights"
@@ -69,7 +70,7 @@ class JudgeSettings:
 def load_judge_settings(path: Path = HERE / "judge.toml") -> JudgeSettings:
     """Read the recipe; a missing or unknown row is a `TypeError` that names it."""
     table = tomllib.loads(path.read_text(encoding="utf-8"))
-    rows = {
+    rows: dict[str, dict[str, Any]] = {
         name: {key: tuple(value) if isinstance(value, list) else value for key, value in part.items()}
         for name, part in table.items()
     }

@@ -65,7 +65,7 @@ def train_finder(
         table.add(**{name: float(part.detach()) for name, part in parts.items()})
         return torch.stack(list(parts.values())).sum()
 
-    average, steps = train(finder, loss_of, draw_batch, pace, work / "finder.pt", resume)
+    average, steps = train(finder, loss_of, draw_batch, pace, work / "finder", resume)
     assert isinstance(average, Finder)
     print(f"finder: {steps} steps, {ring.received} pictures drawn, {ring.served} seen", flush=True)
     device = next(average.parameters()).device
@@ -97,7 +97,7 @@ def train_namer(
         table.add(right=right, **{name: float(part.detach()) for name, part in parts.items()})
         return torch.stack(list(parts.values())).sum()
 
-    average, steps = train(namer, loss_of, draw_batch, pace, work / "namer.pt", resume)
+    average, steps = train(namer, loss_of, draw_batch, pace, work / "namer", resume)
     assert isinstance(average, Namer)
     print(f"namer: {steps} steps, {ring.received} boxes cut, {ring.served} seen", flush=True)
     device = next(average.parameters()).device
@@ -147,13 +147,19 @@ def main() -> None:
     def pace(part: FinderSettings | NamerSettings) -> Pace:
         return Pace(part.minutes * unit, part.learning_rate, WARMUP, DECAY_FROM)
 
-    ring = Ring(settings.supply.ring_pictures, settings.finder.reuse)
+    pictures = Ring(settings.supply.ring_pictures, settings.finder.reuse)
+    cuts = Ring(settings.supply.ring_cuts, settings.namer.reuse)
+
+    def draw_for_both(count: int) -> tuple[Rows, Rows]:
+        drawn = beside.draw(count)
+        cuts.put(drawn[1])  # the namer begins with what the finder had drawn
+        return drawn
+
     judge.finder = train_finder(
-        judge.finder.train(), settings.finder, ring, beside.draw, pace(settings.finder), work, options.resume
+        judge.finder.train(), settings.finder, pictures, draw_for_both, pace(settings.finder), work, options.resume
     )
-    ring = Ring(settings.supply.ring_cuts, settings.namer.reuse)
     judge.namer = train_namer(
-        judge.namer.train(), settings.namer, ring, beside.draw, pace(settings.namer), work, options.resume
+        judge.namer.train(), settings.namer, cuts, beside.draw, pace(settings.namer), work, options.resume
     )
     beside.close()
     save_judge(judge, options.output)
