@@ -11,12 +11,13 @@ small errors.
 from __future__ import annotations
 
 import argparse
-import json
+import time
 from pathlib import Path
 from random import Random
 
 import torch
 from diffusers import AutoencoderTiny
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, l1_loss
 
@@ -25,10 +26,14 @@ from training.autoencoder.network import build, encode, normalize, round_trip, t
 from training.autoencoder.settings import LossSettings, TrainingSettings, load_autoencoder_settings
 from training.cache import DEFAULT_CACHE
 from training.loop import Pace, train
+from training.scenes.live import Live
+from training.scenes.names import load_world
 from training.scenes.pool import Pool, pool_folder
 
 HELD_OUT_SEED = 2
 CHECKED = 256
+WATCHED = 16
+"""Unseen pictures that are measured and laid out at every checkpoint."""
 
 
 def loss_of(model: nn.Module, batch: tuple[Tensor, ...], settings: LossSettings) -> Tensor:
@@ -50,24 +55,48 @@ def statistics(latents: Tensor) -> tuple[Tensor, Tensor]:
     return latents.mean(dim=(0, 2, 3)), latents.std(dim=(0, 2, 3))
 
 
-def report(model: AutoencoderTiny, pool: Pool) -> dict[str, float]:
-    """Quality of the round trip over scenes never trained on: means over pictures."""
-    pictures = pool.pictures(list(range(min(CHECKED, len(pool)))))
+def some(pool: Pool | Live) -> Tensor:
+    """The first pictures of a pool, at most `CHECKED`: uint8 (n, 3, side, side)."""
+    return pool.pictures(list(range(min(CHECKED, len(pool)))))
+
+
+def report(model: AutoencoderTiny, pictures: Tensor) -> dict[str, float]:
+    """Quality of the round trip of uint8 (n, 3, side, side): means over pictures."""
     back = round_trip(model, pictures)
     return {"psnr_db": float(psnr_db(back, pictures).mean()), "ssim": float(ssim(back, pictures).mean())}
 
 
-def save(model: AutoencoderTiny, folder: Path, latents: Tensor) -> None:
-    """Write fp16 weights and a config with the measured scale and shift of the latents."""
-    model.register_to_config(
-        scaling_factor=round(float(1 / latents.std()), 4), shift_factor=round(float(latents.mean()), 4)
-    )
+def watch(model: nn.Module, pictures: Tensor, stage: int, work: Path) -> None:
+    """A row in `progress.csv` and a sheet, each picture above what became of it."""
+    assert isinstance(model, AutoencoderTiny)
+    row = {"time": f"{time.time():.0f}", "stage": str(stage)}
+    row |= {name: f"{value:.4f}" for name, value in report(model, pictures).items()}
+    table = work / "progress.csv"
+    new = not table.is_file()
+    with table.open("a", encoding="utf-8") as file:
+        file.write((",".join(row) + "\n" if new else "") + ",".join(row.values()) + "\n")
+    pairs = torch.cat([pictures, round_trip(model, pictures)], dim=2).permute(0, 2, 3, 1).numpy()
+    height, width = pairs.shape[1:3]
+    sheet = Image.new("RGB", (width * len(pairs), height))
+    for place, pair in enumerate(pairs):
+        sheet.paste(Image.fromarray(pair), (width * place, 0))
+    sheet.save(work / "sheet.png")
+
+
+def save(model: AutoencoderTiny, folder: Path, pictures: Tensor) -> None:
+    """Write fp16 weights, and the measured scale of the latents in the config.
+
+    What is left of their mean is folded away first: Stable Diffusion's pipelines know no shift.
+    """
+    normalize(model, statistics(encode(model, pictures))[0], torch.ones(4))
+    latents = encode(model, pictures)
+    model.register_to_config(scaling_factor=round(float(1 / latents.std()), 4), shift_factor=0.0)
     model.half().save_pretrained(folder, safe_serialization=True)
     model.float()
 
 
-def learn(model: AutoencoderTiny, pool: Pool, settings: TrainingSettings, loss: LossSettings, work: Path,
-          minutes: float, resume: bool) -> AutoencoderTiny:  # fmt: skip
+def learn(model: AutoencoderTiny, pool: Pool | Live, unseen: Tensor, settings: TrainingSettings, loss: LossSettings,
+          work: Path, minutes: float, resume: bool) -> AutoencoderTiny:  # fmt: skip
     """Both stages; the checkpoints of each lie in `work`. Returns the averaged network."""
     random = Random(0)
     batch = settings.cuda_batch if model.device.type == "cuda" else settings.batch
@@ -78,7 +107,10 @@ def learn(model: AutoencoderTiny, pool: Pool, settings: TrainingSettings, loss: 
             return to_unit(pool.crops(batch, settings.crop_pixels, random)), weight
 
         checkpoint = work / f"stage{number}"
-        average, steps = train(model, lambda m, b: loss_of(m, b, loss), draw, pace, checkpoint, resume)
+        average, steps = train(
+            model, lambda m, b: loss_of(m, b, loss), draw, pace, checkpoint, resume,
+            on_save=lambda average: watch(average, unseen, number, work),
+        )  # fmt: skip
         print(f"stage {number}: {steps} steps", flush=True)
         return average
 
@@ -86,9 +118,14 @@ def learn(model: AutoencoderTiny, pool: Pool, settings: TrainingSettings, loss: 
     rate = settings.learning_rate
     held = (settings.decay_from * minutes - first) / (minutes - first)
     model = stage(model, 1, Pace(first, rate, settings.warmup, 1.0, settings.ema), loss.anchor)
-    normalize(model, *statistics(encode(model, pool.pictures(list(range(CHECKED))))))
+    normalize(model, *statistics(encode(model, some(pool))))
     model.requires_grad_(True)
     return stage(model, 2, Pace(minutes - first, rate, settings.warmup, max(0.0, held), settings.ema), 0.0)
+
+
+def source(cache: Path, device: str, seed: int) -> Pool | Live:
+    """Pictures to learn from: drawn on the way where that is quick, else from the disk."""
+    return Live(load_world(cache), cache, device, seed) if device == "cuda" else Pool(pool_folder(cache, seed))
 
 
 def main() -> None:
@@ -104,13 +141,14 @@ def main() -> None:
     work = options.cache / "autoencoder"
     work.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
-    pool, unseen = (Pool(pool_folder(options.cache, seed)) for seed in (options.seed, HELD_OUT_SEED))
-    model = build(settings.network).to("cuda" if torch.cuda.is_available() else "cpu")
-    model = learn(model, pool, settings.training, settings.loss, work, options.minutes, options.resume)
-    save(model, options.output, encode(model, pool.pictures(list(range(CHECKED)))))
-    measured = report(model, unseen)
-    (options.output / "measured.json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
-    print(measured)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    unseen = Pool(pool_folder(options.cache, HELD_OUT_SEED))
+    pool = source(options.cache, device, options.seed)
+    model = build(settings.network).to(device)
+    shown = some(unseen)
+    model = learn(model, pool, shown[:WATCHED], settings.training, settings.loss, work, options.minutes, options.resume)
+    save(model, options.output, some(pool))
+    print(report(model, shown))
 
 
 if __name__ == "__main__":
