@@ -48,7 +48,10 @@ class English:
             lead = self._ground_words(scene, random, "first", said=True)[0]
             text = f"{lead}, {shown}"
             return self._styled(text, scene, random) if scene.style else text
-        text = " ".join([shown, *self._ground_words(scene, random, "after", said=ground)])
+        after = self._ground_words(scene, random, "after", said=ground)
+        while " with " in shown and after and after[0].startswith("with "):  # not "with a hat with a red background"
+            after = self._ground_words(scene, random, "after", said=ground)
+        text = " ".join([shown, *after])
         return self._styled(text, scene, random) if scene.style else frame.format(text)
 
     def plain(self, scene: Scene) -> str:
@@ -130,18 +133,18 @@ class English:
         many = count > 1 or noun.article == ""
         parts = []
         if worn:
-            verbs = ["wearing", "wearing", "that wear" if many else "that wears", "who is wearing"]
-            verbs = verbs[:3] if many or self.world.things[item.thing].group != "person" else verbs
-            if " with " not in noun.one and " with " not in noun.many:
+            who = "who" if self.world.things[item.thing].group == "person" else "that"
+            verbs = ["wearing", "wearing", f"{who} {'wear' if many else 'wears'}"]
+            if not item.holding and " with " not in noun.one:
                 verbs += ["with", "with"]
-            if " in " not in noun.one and "bow" not in item.wearing:
+            if not item.holding and " in " not in noun.one and "bow" not in item.wearing:
                 verbs.append("in")
             parts.append(f"{random.choice(verbs)} {_listed(worn)}")
         if item.holding:
             thing = self.world.things[item.holding]
             held = _held(self._noun(thing.english, grey, False, random), count, bare)
             # A bare "a cat that wears a hat and holding" would be wrong, so the verbs agree.
-            if parts and parts[0].startswith("that"):
+            if parts and parts[0].startswith(("that", "who")):
                 verb = "hold" if many else "holds"
             else:
                 verb = random.choice(("holding", "holding", "carrying"))
