@@ -23,6 +23,7 @@ class TrainingSettings:
     """Budget, batch and pace; `batch` and `cuda_batch` count crops."""
 
     minutes: float
+    scenes: int
     crop_pixels: int
     batch: int
     cuda_batch: int

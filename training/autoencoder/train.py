@@ -28,7 +28,7 @@ from training.cache import DEFAULT_CACHE
 from training.loop import Pace, train
 from training.scenes.live import Live
 from training.scenes.names import load_world
-from training.scenes.pool import Pool, pool_folder
+from training.scenes.pool import Pool, draw_pool
 
 HELD_OUT_SEED = 2
 CHECKED = 256
@@ -123,9 +123,11 @@ def learn(model: AutoencoderTiny, pool: Pool | Live, unseen: Tensor, settings: T
     return stage(model, 2, Pace(minutes - first, rate, settings.warmup, max(0.0, held), settings.ema), 0.0)
 
 
-def source(cache: Path, device: str, seed: int) -> Pool | Live:
-    """Pictures to learn from: drawn on the way where that is quick, else from the disk."""
-    return Live(load_world(cache), cache, device, seed) if device == "cuda" else Pool(pool_folder(cache, seed))
+def source(cache: Path, device: str, seed: int, scenes: int) -> Pool | Live:
+    """Pictures to learn from: drawn on the way where that is quick, else from the disk, once."""
+    if device == "cuda":
+        return Live(load_world(cache), cache, device, seed)
+    return Pool(draw_pool(cache, seed, scenes))
 
 
 def main() -> None:
@@ -142,8 +144,8 @@ def main() -> None:
     work.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    unseen = Pool(pool_folder(options.cache, HELD_OUT_SEED))
-    pool = source(options.cache, device, options.seed)
+    unseen = Pool(draw_pool(options.cache, HELD_OUT_SEED, CHECKED))
+    pool = source(options.cache, device, options.seed, settings.training.scenes)
     model = build(settings.network).to(device)
     shown = some(unseen)
     model = learn(model, pool, shown[:WATCHED], settings.training, settings.loss, work, options.minutes, options.resume)

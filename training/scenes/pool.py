@@ -49,6 +49,17 @@ def draw_shard(cache: Path, seed: int, number: int) -> Path:
     return path
 
 
+def draw_pool(cache: Path, seed: int, scenes: int, processes: int = 2) -> Path:
+    """Draw what is missing of a pool of at least that many scenes; returns its folder."""
+    wanted = range(-(-scenes // SHARD))
+    missing = [n for n in wanted if not (pool_folder(cache, seed) / f"{n:04d}.npy").is_file()]
+    if missing:
+        with ProcessPoolExecutor(processes) as pool:
+            for job in [pool.submit(draw_shard, cache, seed, n) for n in missing]:
+                print(job.result(), flush=True)
+    return pool_folder(cache, seed)
+
+
 class Pool:
     """All shards of a folder, mapped; the system keeps in memory what is used.
 
@@ -92,10 +103,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
-    with ProcessPoolExecutor(options.processes) as pool:
-        jobs = [pool.submit(draw_shard, options.cache, options.seed, n) for n in range(-(-options.scenes // SHARD))]
-        for job in jobs:
-            print(job.result(), flush=True)
+    print(draw_pool(options.cache, options.seed, options.scenes, options.processes))
 
 
 if __name__ == "__main__":
