@@ -17,7 +17,7 @@ from judge_stand_in import CLASSES, StandInSampler, StandInStudio  # noqa: E402
 from training.judge.augment import blemish, quantize, shift  # noqa: E402
 from training.judge.blocks import settle  # noqa: E402
 from training.judge.classes import Classes  # noqa: E402
-from training.judge.crops import CROP_PIXELS, CUT_PIXELS, crop, cut, random_jitter  # noqa: E402
+from training.judge.crops import CROP_PIXELS, CUT_PIXELS, crop, cut, random_jitter, shrink  # noqa: E402
 from training.judge.evaluate import as_noise, confusions, measure, unseen_scenes  # noqa: E402
 from training.judge.finder import CELLS, Finder, FinderTargets, finder_losses  # noqa: E402
 from training.judge.judge import Judge, Widths, load_judge, save_judge  # noqa: E402
@@ -83,6 +83,13 @@ def test_a_cut_holds_twice_the_box_and_a_crop_its_middle() -> None:
     assert float((crops > 0).float().mean()) == pytest.approx(1 / 1.5**2, abs=0.03)
     moved = crop(cuts, torch.tensor([[1.0, 0.25, 0.0]]))  # the view goes right, what it shows goes left
     assert moved[0, 0, 32, :5].max() > 0 > moved[0, 0, 32, -16:].min()
+
+
+def test_shrinking_takes_means() -> None:
+    pictures = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8)
+    for factor in (1, 2, 4):
+        means = torch.nn.functional.avg_pool2d(pictures.float(), factor)
+        assert (shrink(pictures, factor) - means).abs().max() <= 0.5
 
 
 def test_marks_are_slight() -> None:

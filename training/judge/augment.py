@@ -1,11 +1,10 @@
 """What the judge must shrug off: the marks that autoencoders and file formats leave.
 
-All functions take and give pictures as float (n, 3, side, side) in -1..1, side a multiple of 8.
+Apart from a `Distort`, all take and give pictures as float (n, 3, side, side) in -1..1, side a multiple of 8.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate, pad
 
 Distort = Callable[[Tensor], Tensor]
+"""Leaves its marks on pictures, uint8 (n, 3, side, side)."""
 
 SHARE = 0.15
 """Of the pictures each kind of mark is left on, apart from the brightness, which always changes."""
@@ -86,19 +86,16 @@ def _cosines() -> Tensor:
 
 def load_distort(folder: Path) -> Distort | None:
     """The round trip through the autoencoder saved in a folder by diffusers, or None where there is none."""
-    config = folder / "config.json"
-    if not config.is_file():
+    if not (folder / "config.json").is_file():
         return None
-    import diffusers
+    from diffusers import AutoencoderTiny
 
-    kind = json.loads(config.read_text(encoding="utf-8"))["_class_name"]
-    autoencoder = getattr(diffusers, kind).from_pretrained(folder, torch_dtype=torch.float32).eval()
+    from training.autoencoder.network import round_trip
 
-    @torch.inference_mode()
+    autoencoder = AutoencoderTiny.from_pretrained(folder, torch_dtype=torch.float32).eval()
+
     def distort(pictures: Tensor) -> Tensor:
         with torch.autocast(pictures.device.type, dtype=torch.bfloat16):
-            coded = autoencoder.encode(pictures)
-            latents = coded.latents if hasattr(coded, "latents") else coded.latent_dist.mean
-            return autoencoder.decode(latents).sample.float().clamp(-1, 1)
+            return round_trip(autoencoder, pictures)
 
     return distort

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import affine_grid, avg_pool2d, grid_sample
+from torch.nn.functional import affine_grid, grid_sample
 
 CUT_PIXELS = 96
 CUT_SHARE = 2.0
@@ -13,6 +13,20 @@ CUT_SHARE = 2.0
 CROP_PIXELS = 64
 CROP_SHARE = 1.5
 """A crop's side over the box's longer side: hats and held things are in it."""
+
+
+def shrink(pictures: Tensor, factor: int) -> Tensor:
+    """The means of squares: uint8 (..., side, side) to (..., side / factor, side / factor); `factor` a power of two.
+
+    In whole numbers, which on a CPU is a third of the work that a pooling of floats is.
+    """
+    if factor == 1:
+        return pictures
+    total = torch.full_like(pictures[..., ::factor, ::factor], factor**2 // 2, dtype=torch.int16)
+    for row in range(factor):
+        for column in range(factor):
+            total += pictures[..., row::factor, column::factor]
+    return (total >> (2 * (factor.bit_length() - 1))).byte()
 
 
 def cut(pictures: Tensor, which: Tensor, boxes: Tensor) -> Tensor:
@@ -28,8 +42,7 @@ def cut(pictures: Tensor, which: Tensor, boxes: Tensor) -> Tensor:
     for level in halvings.unique().tolist():
         chosen = (halvings == level).nonzero()[:, 0]
         sources, back = which[chosen].unique(return_inverse=True)
-        small = pictures[sources].float()
-        small = (avg_pool2d(small, 2**level) if level else small)[back]
+        small = shrink(pictures[sources], 2**level)[back].float()
         cuts[chosen] = _sample(small, side[chosen], centre[chosen], CUT_PIXELS).round().clamp(0, 255).byte()
     return cuts
 

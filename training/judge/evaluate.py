@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -15,13 +14,13 @@ import torch
 from torch import Tensor
 
 from training.cache import DEFAULT_CACHE
-from training.judge.augment import load_distort
+from training.judge.augment import Distort, load_distort
 from training.judge.classes import Classes
 from training.judge.judge import Judge, load_judge
 from training.judge.questions import accuracy, answers
 from training.judge.read import Reading
 from training.judge.settings import WEIGHTS
-from training.judge.supply import Sampler, Studio, from_unit, noise_picture, to_tensor, to_unit
+from training.judge.supply import Sampler, Studio, noise_picture, to_tensor
 from training.scenes.names import load_world
 from training.scenes.sampler import Sampler as WorldSampler
 from training.scenes.scene import Scene
@@ -32,7 +31,6 @@ UNSEEN = "judge, unseen"
 
 CHUNK = 64
 AUTOENCODER = Path(__file__).parents[1] / "autoencoder" / "vae"
-Change = Callable[[Tensor], Tensor]
 Accuracy = dict[str, tuple[float, int]]
 
 
@@ -42,8 +40,8 @@ def unseen_scenes(sampler: Sampler, count: int, seed: str = UNSEEN) -> list[Scen
     return [sampler.scene(random) for _ in range(count)]
 
 
-def read_scenes(judge: Judge, studio: Studio, scenes: list[Scene], change: Change | None = None) -> list[Reading]:
-    """What the judge sees in the scenes' pictures, which `change` (uint8 to uint8) may have altered."""
+def read_scenes(judge: Judge, studio: Studio, scenes: list[Scene], change: Distort | None = None) -> list[Reading]:
+    """What the judge sees in the scenes' pictures, which `change` may have altered."""
     readings: list[Reading] = []
     for start in range(0, len(scenes), CHUNK):
         pictures = to_tensor(studio.pictures(scenes[start : start + CHUNK]))
@@ -51,7 +49,7 @@ def read_scenes(judge: Judge, studio: Studio, scenes: list[Scene], change: Chang
     return readings
 
 
-def measure(judge: Judge, studio: Studio, scenes: list[Scene], change: Change | None = None) -> Accuracy:
+def measure(judge: Judge, studio: Studio, scenes: list[Scene], change: Distort | None = None) -> Accuracy:
     """The accuracy for each kind of question, and "alone": no object is seen that is not there."""
     readings = read_scenes(judge, studio, scenes, change)
     pairs = list(zip(scenes, readings, strict=True))
@@ -102,7 +100,7 @@ def main() -> None:
     columns = {"unseen": measure(judge, studio, scenes), "noise": measure(judge, studio, scenes, as_noise)}
     distort = load_distort(options.autoencoder)
     if distort:
-        columns["autoencoded"] = measure(judge, studio, scenes, lambda x: from_unit(distort(to_unit(x))))
+        columns["autoencoded"] = measure(judge, studio, scenes, distort)
     print(as_table(columns))
     if options.confusions:
         mistaken = confusions(scenes, read_scenes(judge, studio, scenes), judge.classes)

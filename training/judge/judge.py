@@ -13,12 +13,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from training.judge.classes import COLOUR_CLASSES, NOTHING, Classes
-from training.judge.crops import crop, cut
-from training.judge.finder import Finder, Found
+from training.judge.crops import crop, cut, shrink
+from training.judge.finder import PICTURE_PIXELS, Finder, Found
 from training.judge.namer import Namer
 from training.judge.read import Reading, Seen
 from training.judge.settings import WEIGHTS, ReadingSettings
-from training.judge.supply import shrink, to_unit
+from training.judge.supply import to_unit
 from training.judge.targets import Spot, decode
 from training.scenes.geometry import size_name
 from training.scenes.scene import Background
@@ -73,7 +73,11 @@ class Judge:
         return torch.cat(parts).numpy()
 
     def _find(self, pictures: Tensor) -> Found:
-        found: Found = self.finder(to_unit(shrink(pictures)).contiguous(memory_format=torch.channels_last))
+        found: Found = self.finder(
+            to_unit(shrink(pictures, pictures.shape[-1] // PICTURE_PIXELS)).contiguous(
+                memory_format=torch.channels_last
+            )
+        )
         return found
 
     def _read(self, pictures: Tensor) -> list[Reading]:

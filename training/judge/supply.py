@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, interpolate
+from torch.nn.functional import interpolate
 
 from training.judge.augment import Distort
 from training.judge.classes import Classes
-from training.judge.crops import cut
+from training.judge.crops import cut, shrink
 from training.judge.finder import PICTURE_PIXELS
 from training.judge.labels import MAX_ITEMS, UNKNOWN, Box, ItemLabels, Numbers, covered, is_grey, overlap_share
 from training.judge.ring import Rows
@@ -76,7 +76,7 @@ class Source:
         if self.distort:
             chosen = [index for index in range(count) if self.random.random() < self.settings.autoencoded]
             if chosen:
-                pictures[chosen] = from_unit(self.distort(to_unit(pictures[chosen])))
+                pictures[chosen] = self.distort(pictures[chosen])
         return self._finder_rows(scenes, boxes, noisy, pictures), self._namer_rows(scenes, boxes, pictures)
 
     def _scene(self) -> Scene:
@@ -96,7 +96,7 @@ class Source:
             styles.append(UNKNOWN if noisy[index] or not scene.items else style)
             groups.append(self.numbers.groups(scene))
         return {
-            "picture": shrink(pictures),
+            "picture": shrink(pictures, pictures.shape[-1] // PICTURE_PIXELS),
             "boxes": places,
             "background": torch.tensor(backgrounds),
             "colours": torch.from_numpy(np.stack(colours)),
@@ -128,30 +128,34 @@ class Source:
 
 
 class Beside:
-    """A source that draws in another process, a few chunks ahead; `make` must be picklable."""
+    """Sources that draw in other processes, one each, a few chunks ahead; all of `makes` must be picklable."""
 
-    def __init__(self, make: Callable[[], Source]) -> None:
+    def __init__(self, makes: list[Callable[[], Source]]) -> None:
         context = get_context("spawn")
-        self._queue = context.Queue(CHUNKS_AHEAD)
-        self._process = context.Process(target=_draw_for_ever, args=(make, self._queue), daemon=True)
-        self._process.start()
+        self._queue = context.Queue(CHUNKS_AHEAD * len(makes))
+        self._processes = [
+            context.Process(target=_draw_for_ever, args=(make, self._queue), daemon=True) for make in makes
+        ]
+        for process in self._processes:
+            process.start()
 
     def draw(self, _count: int = CHUNK) -> tuple[Rows, Rows]:
-        """The next chunk. Raises `RuntimeError` if the other process has ended."""
+        """The next chunk. Raises `RuntimeError` if a process has ended."""
         while True:
             try:
                 chunk: Any = self._queue.get(timeout=10)
             except Empty as error:
-                if not self._process.is_alive():
-                    raise RuntimeError("the process that draws has ended; its message is above") from error
+                if not all(process.is_alive() for process in self._processes):
+                    raise RuntimeError("a process that draws has ended; its message is above") from error
                 continue
             pictures, cuts = ({name: torch.from_numpy(part) for name, part in rows.items()} for rows in chunk)
             return pictures, cuts
 
     def close(self) -> None:
-        """End the other process."""
-        self._process.terminate()
-        self._process.join()
+        """End the other processes."""
+        for process in self._processes:
+            process.terminate()
+            process.join()
 
 
 def _draw_for_ever(make: Callable[[], Source], queue: Any) -> None:
@@ -169,16 +173,6 @@ def to_tensor(pictures: NDArray[np.uint8]) -> Tensor:
 def to_unit(pictures: Tensor) -> Tensor:
     """uint8 to float -1..1."""
     return pictures.float() / 127.5 - 1
-
-
-def from_unit(pictures: Tensor) -> Tensor:
-    """Float -1..1 to uint8."""
-    return ((pictures + 1) * 127.5).round().clamp(0, 255).byte()
-
-
-def shrink(pictures: Tensor) -> Tensor:
-    """The finder's size by averaging: uint8 (n, 3, side, side) to uint8 (n, 3, 128, 128)."""
-    return avg_pool2d(pictures.float(), pictures.shape[-1] // PICTURE_PIXELS).round().byte()
 
 
 def noise_picture(random: Random, side: int) -> Tensor:

@@ -131,6 +131,7 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--output", type=Path, default=WEIGHTS)
     parser.add_argument("--autoencoder", type=Path, default=AUTOENCODER)
+    parser.add_argument("--processes", type=int, default=1, help="how many draw scenes beside the training")
     parser.add_argument("--scenes", type=int, default=2000, help="unseen scenes to measure on")
     options = parser.parse_args()
     work = options.cache / "judge"
@@ -140,8 +141,9 @@ def main() -> None:
     world = load_world(options.cache)
     widths = Widths(settings.finder.widths, settings.namer.widths, settings.namer.blocks)
     judge = Judge(classes_of(world), widths, settings.reading).to("cuda" if torch.cuda.is_available() else "cpu")
-    seed = "judge, resumed" if options.resume else "judge"
-    beside = Beside(partial(make_source, options.cache, settings, options.autoencoder, seed))
+    # A resumed run goes on with scenes it has not seen.
+    seeds = [f"judge, {number}, {'resumed' if options.resume else 'new'}" for number in range(options.processes)]
+    beside = Beside([partial(make_source, options.cache, settings, options.autoencoder, seed) for seed in seeds])
     unit = options.minutes / (settings.finder.minutes + settings.namer.minutes)
 
     def pace(part: FinderSettings | NamerSettings) -> Pace:
