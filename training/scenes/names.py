@@ -72,8 +72,9 @@ RANGES = (
 
 FLOATING = frozenset({"weather", "heart", "symbol", "shape", "face"})
 MEASURES = {"animal": "只", "vehicle": "辆", "place": "座", "plant": "棵"}
-WEIGHTS = {"symbol": 0.1, "shape": 0.3, "hand": 0.3, "person": 0.3}
-HAND_WRITTEN_WEIGHT, OTHER_WEIGHT, VARIANT_WEIGHT = 1.0, 0.4, 0.15
+WEIGHTS = {"symbol": 0.1, "shape": 0.3, "hand": 0.3, "person": 0.3, "object": 0.6, "place": 0.7}
+UNWRITTEN_WEIGHT = 0.5  # a factor for what nobody gave a name by hand
+VARIANT_WEIGHT = 0.15  # of men and women where there is a person
 
 ACTORS = frozenset({"man", "woman", "person", "face", "cat", "monkey", "plane", "airplane", "globe", "chart", "hand",
                     "triangle", "arrow", "finger", "index"})  # fmt: skip
@@ -226,7 +227,7 @@ def _thing(
         colour = "yellow"
     colour = own.get("colour", colour)
     recolourable = fact.recolourable and group not in OWN_COLOURS_ONLY and not COLOUR_WORDS & set(names[0].split())
-    weight = WEIGHTS.get(group, HAND_WRITTEN_WEIGHT if own else OTHER_WEIGHT)
+    weight = WEIGHTS.get(group, 1.0) * (1.0 if own else UNWRITTEN_WEIGHT)
     if "-200d-2640" in code or "-200d-2642" in code or (group == "person" and code.startswith(("1f468-", "1f469-"))):
         weight = VARIANT_WEIGHT
     return Thing(
