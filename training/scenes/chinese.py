@@ -64,8 +64,9 @@ class Chinese:
             text = self._plain_item(first, scene.count, scene)
         else:
             text = _listed([self._plain_item(item, 1, scene) for item in scene.items])
-        kind, names = self._ground_values(scene, None)
-        text = str(self.phrases["grounds"][kind]["any"][0]).format(text, **names)
+        if scene.background.kind != "plain" or scene.style != "black and white":
+            kind, names = self._ground_values(scene, None)
+            text = str(self.phrases["grounds"][kind]["any"][0]).format(text, **names)
         return str(self.phrases["styles"][scene.style]["any"][0]).format(text) if scene.style else text
 
     def _tags(self, scene: Scene, random: Random) -> str:

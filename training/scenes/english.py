@@ -49,7 +49,8 @@ class English:
             text = f"{lead}, {shown}"
             return self._styled(text, scene, random) if scene.style else text
         after = self._ground_words(scene, random, "after", said=ground)
-        while " with " in shown and after and after[0].startswith("with "):  # not "with a hat with a red background"
+        # Not "with a hat with a red background", nor "in front of a dog in front of the sea".
+        while after and any(f" {lead} " in shown and after[0].startswith(lead) for lead in ("with", "in front of")):
             after = self._ground_words(scene, random, "after", said=ground)
         text = " ".join([shown, *after])
         return self._styled(text, scene, random) if scene.style else frame.format(text)
@@ -64,9 +65,9 @@ class English:
             text = self._plain_item(items[0], scene.count, scene)
         else:
             text = _listed([self._plain_item(item, 1, scene) for item in scene.items])
-        kind, names = self._ground_values(scene, None)
-        after: str = self.phrases["grounds"][kind]["after"][0].format(**names)
-        text = f"{text} {after}"
+        if scene.background.kind != "plain" or scene.style != "black and white":
+            kind, names = self._ground_values(scene, None)
+            text = f"{text} {self.phrases['grounds'][kind]['after'][0].format(**names)}"
         return f"{text}, {scene.style}" if scene.style else text
 
     def _content(self, scene: Scene, random: Random, bare: bool) -> str:
