@@ -23,6 +23,7 @@ from training.autoencoder.network import build, encode, normalize, round_trip, t
 from training.autoencoder.settings import load_autoencoder_settings  # noqa: E402
 from training.autoencoder.train import learn, report, save, statistics  # noqa: E402
 from training.scenes import pool as pool_module  # noqa: E402
+from training.scenes.drafts import Drafts  # noqa: E402
 from training.scenes.live import Live  # noqa: E402
 from training.scenes.pool import Pool, draw_shard, pool_folder  # noqa: E402
 
@@ -64,13 +65,23 @@ def test_no_pool_is_told_with_the_command_that_draws_one(tmp_path: Path) -> None
 
 
 def test_live_scenes_are_new_at_every_call(cache: Path) -> None:
-    live = Live(fake_world(), cache, "cpu", seed=1, keep=8, fresh=4)
+    live = Live(fake_world(), cache, "cpu", seed=1, keep=8, fresh=4, processes=1)
     before = live.ring.clone()
     crops = live.crops(3, 64, Random(0))
     assert crops.shape == (3, 3, 64, 64)
     changed = (live.ring != before).flatten(1).any(1)
     assert changed[:4].all()
     assert not changed[4:].any()
+    live.drafts.close()
+
+
+def test_drafts_come_in_the_same_order_from_any_number_of_processes() -> None:
+    rows = []
+    for processes in (1, 2):
+        with Drafts(fake_world(), 1, 3, processes) as drafts:
+            rows.append([next(drafts)[0] for _ in range(3)])
+    assert rows[0] == rows[1]
+    assert len({str(scene) for scenes in rows[0] for scene in scenes}) == 9
 
 
 def test_ssim_is_that_of_the_paper() -> None:

@@ -13,11 +13,13 @@ pytest.importorskip("tomllib", reason="the recipe needs Python 3.11")
 torch = pytest.importorskip("torch")
 
 from tests.training.fake_art import fake_world, write_art  # noqa: E402
-from training.scenes.batch import BatchStudio, Drafter  # noqa: E402
-from training.scenes.colours import PLAIN, recolour  # noqa: E402
+from training.scenes.batch import BatchStudio  # noqa: E402
+from training.scenes.blueprint import Drafter  # noqa: E402
+from training.scenes.colours import recolour  # noqa: E402
 from training.scenes.geometry import relation_holds, side_of, size_name  # noqa: E402
 from training.scenes.grounds import draw_ground  # noqa: E402
 from training.scenes.held_out import choose, combinations_of, load_held_out  # noqa: E402
+from training.scenes.palette import PLAIN  # noqa: E402
 from training.scenes.sampler import Sampler  # noqa: E402
 from training.scenes.scene import BACKGROUNDS, RELATIONS, STYLES, Background, Item, Scene  # noqa: E402
 from training.scenes.settings import load_scene_settings  # noqa: E402

@@ -1,6 +1,6 @@
 """Fetch the art and the names into a cache folder; open sprites and CLDR names from there.
 
-    python -m training.artist.art [--cache FOLDER]
+    python -m training.scenes.art [--cache FOLDER]
 
 Art: npm `@lobehub/fluent-emoji-3d` (MIT). Names: Debian's `unicode-cldr-core` (Unicode licence).
 Neither is copied into this repository.
@@ -43,7 +43,7 @@ def open_sprite(cache: Path, code: str) -> Image.Image:
     """The picture of one code point: RGBA, 256x256; the few of another size are cut to it around their middle."""
     path = cache / SPRITES / f"{code}.webp"
     if not path.is_file():
-        raise FileNotFoundError(f"no sprite {path}; run `python -m training.artist.art` first")
+        raise FileNotFoundError(f"no sprite {path}; run `python -m training.scenes.art` first")
     sprite = Image.open(path).convert("RGBA")
     left, top = (sprite.width - SPRITE_PIXELS) // 2, (sprite.height - SPRITE_PIXELS) // 2
     return sprite.crop((left, top, left + SPRITE_PIXELS, top + SPRITE_PIXELS))

@@ -1,12 +1,11 @@
 """Draw many scenes at once with PyTorch, the art in the device's memory: the way of a GPU.
 
-`Blueprint` is the part that Python makes of scenes (it may be made in other processes); `BatchStudio` turns
-it into pictures with nothing but tensor operations. The pictures are those of `Studio`, but for rounding.
+`BatchStudio` turns a `Blueprint`, made in this process or another, into pictures with tensor operations alone.
+They are those of `Studio`, but for rounding.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,63 +15,14 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, avg_pool2d, conv2d, grid_sample, interpolate, max_pool2d
 
 from training.scenes.bank import Bank
-from training.scenes.boxes import sprite_boxes
-from training.scenes.colours import RECOLOURS, recolour
-from training.scenes.draw import LEVELS, SHADOW_STRENGTH, level_of, shadow_of
+from training.scenes.blueprint import SHADOW, SPRITE, Blueprint
+from training.scenes.colours import recolour
+from training.scenes.draw import LEVELS, SHADOW_STRENGTH
 from training.scenes.grounds import draw_ground
-from training.scenes.layers import layers_of
-from training.scenes.scene import STYLES, Background, Scene
+from training.scenes.palette import RECOLOURS
+from training.scenes.scene import STYLES, Background
 from training.scenes.styles import CELLS, RIM_BLUR, RIM_SHARE, SHADES
 from training.scenes.world import World
-
-NOTHING, SPRITE, SHADOW = 0, 1, 2
-
-
-@dataclass(frozen=True)
-class Blueprint:
-    """A batch of n scenes in numbers, at most m pieces each, from back to front.
-
-    `kind`, `sprite`, `colour`, `level` are (n, m) integers (`colour` 0 for the sprite's own, else 1 + its place in
-    `RECOLOURS`); `numbers` is (n, m, 6): for sprites the affine map from the picture to the sprite, both in shares
-    -1..1, row by row; for shadows centre x, y and radii in pixels. `grounds` and `styles` have n entries.
-    """
-
-    kind: NDArray[np.int64]
-    sprite: NDArray[np.int64]
-    colour: NDArray[np.int64]
-    level: NDArray[np.int64]
-    numbers: NDArray[np.float32]
-    grounds: list[Background]
-    styles: NDArray[np.int64]
-
-
-class Drafter:
-    """Makes blueprints; light enough for worker processes."""
-
-    def __init__(self, world: World, picture_pixels: int = 256) -> None:
-        self.world, self.picture_pixels = world, picture_pixels
-        self.boxes = sprite_boxes(world)
-        codes = [thing.code for thing in world.things.values()] + [piece.code for piece in world.wearables.values()]
-        self.number = {code: row for row, code in enumerate(dict.fromkeys(codes))}
-
-    def draft(self, scenes: list[Scene]) -> Blueprint:
-        """The numbers of some scenes."""
-        side = self.picture_pixels
-        pieces = [layers_of(scene, self.world, self.boxes, side) for scene in scenes]
-        shape = (len(scenes), max(len(layers) for layers in pieces))
-        kind, sprite, colour, level = (np.zeros(shape, np.int64) for _ in range(4))
-        numbers = np.zeros((*shape, 6), np.float32)
-        for n, layers in enumerate(pieces):
-            for m, layer in enumerate(layers):
-                if not layer.code:
-                    kind[n, m] = SHADOW
-                    numbers[n, m, :4] = shadow_of(layer, side)
-                    continue
-                kind[n, m], sprite[n, m], level[n, m] = SPRITE, self.number[layer.code], level_of(layer.matrix)
-                colour[n, m] = 1 + RECOLOURS.index(layer.colour) if layer.colour else 0
-                numbers[n, m] = _back_in_shares(layer.matrix, side).ravel()
-        styles = np.array([STYLES.index(scene.style) for scene in scenes])
-        return Blueprint(kind, sprite, colour, level, numbers, [scene.background for scene in scenes], styles)
 
 
 class BatchStudio:
@@ -131,13 +81,6 @@ class BatchStudio:
             picture = torch.from_numpy(draw_ground(background, self.picture_pixels))
             self._grounds[background] = picture.permute(2, 0, 1).to(self.device)
         return self._grounds[background]
-
-
-def _back_in_shares(matrix: NDArray[np.float64], side: int) -> NDArray[np.float64]:
-    """Turns a map from sprite pixels (0..256) to picture pixels into the way back, both ends from -1 to 1."""
-    back = np.linalg.inv(matrix[:, :2])
-    shift = back @ (side / 2 - matrix[:, 2])
-    return np.column_stack([back * side / 256, (shift - 128) / 128])
 
 
 def _over(front: Tensor, rows: Tensor, pieces: Tensor) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from training.scenes.colours import PLAIN
+from training.scenes.palette import PLAIN
 from training.scenes.scene import BACKGROUNDS, Background
 
 Picture = NDArray[np.uint8]

@@ -8,19 +8,21 @@ from random import Random
 import torch
 from torch import Tensor
 
-from training.scenes.batch import BatchStudio, Drafter
-from training.scenes.sampler import Sampler
+from training.scenes.batch import BatchStudio
+from training.scenes.drafts import Drafts
 from training.scenes.world import World
 
 
 class Live:
     """A ring of pictures on a device, some of them new at every call; offers what `Pool` does."""
 
-    def __init__(self, world: World, cache: Path, device: str, seed: int, keep: int = 4096, fresh: int = 64) -> None:
-        self.sampler, self.drafter = Sampler(world), Drafter(world)
+    def __init__(
+        self, world: World, cache: Path, device: str, seed: int, keep: int = 4096, fresh: int = 64, processes: int = 8
+    ) -> None:
+        self.drafts = Drafts(world, seed, fresh, processes)
         self.studio = BatchStudio(world, cache, device)
-        self.random, self.fresh, self.place = Random(seed), fresh, 0
-        self.ring = torch.cat([self._draw(min(fresh, keep - start)) for start in range(0, keep, fresh)])
+        self.place = 0
+        self.ring = torch.cat([self._draw() for _ in range(-(-keep // fresh))])
 
     def __len__(self) -> int:
         return len(self.ring)
@@ -31,7 +33,7 @@ class Live:
 
     def crops(self, count: int, side: int, random: Random) -> Tensor:
         """Crops at random places of random pictures, half of them mirrored: uint8 (count, 3, side, side)."""
-        new = self._draw(self.fresh)
+        new = self._draw()
         places = torch.arange(self.place, self.place + len(new)) % len(self.ring)
         self.ring[places.to(self.ring.device)] = new
         self.place = int(places[-1] + 1) % len(self.ring)
@@ -43,5 +45,5 @@ class Live:
             parts.append(crop.flip(2) if random.random() < 0.5 else crop)
         return torch.stack(parts)
 
-    def _draw(self, count: int) -> Tensor:
-        return self.studio.draw(self.drafter.draft([self.sampler.scene(self.random) for _ in range(count)]))
+    def _draw(self) -> Tensor:
+        return self.studio.draw(next(self.drafts)[1])

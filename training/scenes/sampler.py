@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import accumulate
 from random import Random
 from typing import TypeVar
 
 from training.scenes.boxes import sprite_boxes
-from training.scenes.colours import PLAIN
 from training.scenes.held_out import combinations_of, load_held_out
+from training.scenes.palette import PLAIN
 from training.scenes.placing import Placer
 from training.scenes.scene import RELATIONS, Background, Item, Scene
 from training.scenes.settings import SceneSettings, load_scene_settings
@@ -32,8 +33,8 @@ class Sampler:
         self.settings = settings or load_scene_settings()
         self.held_out = load_held_out() if held_out is None else held_out
         self.placer = Placer(world, sprite_boxes(world), self.settings)
-        self._everything = {key: thing.weight for key, thing in world.things.items()}
-        self._dressable = {key: thing.weight for key, thing in world.things.items() if thing.anchors}
+        self._everything = Lot({key: thing.weight for key, thing in world.things.items()})
+        self._dressable = Lot({key: thing.weight for key, thing in world.things.items() if thing.anchors})
 
     def scene(self, random: Random) -> Scene:
         """One scene."""
@@ -101,8 +102,8 @@ class Sampler:
         return random.choice([name for name in PLAIN if name != "white"])
 
     def _thing(self, random: Random) -> Thing:
-        dressed = self._dressable and random.random() < self.settings.shares["dressable"]
-        return self.world.things[weighted(self._dressable if dressed else self._everything, random)]
+        dressed = self._dressable.keys and random.random() < self.settings.shares["dressable"]
+        return self.world.things[(self._dressable if dressed else self._everything).draw(random)]
 
     def _different(self, count: int, random: Random) -> list[Thing]:
         """Things that share neither a name nor a picture."""
@@ -131,6 +132,17 @@ class Sampler:
         return self.world.things[key].group not in UNMIRRORED and random.random() < self.settings.shares["mirrored"]
 
 
+class Lot:
+    """Keys to be drawn as often as their weights say; adds the weights up once, for there are many."""
+
+    def __init__(self, weights: Mapping[str, float]) -> None:
+        self.keys, self._cumulative = list(weights), list(accumulate(weights.values()))
+
+    def draw(self, random: Random) -> str:
+        """One key."""
+        return random.choices(self.keys, cum_weights=self._cumulative)[0]
+
+
 def weighted(weights: Mapping[T, float], random: Random) -> T:
-    """One key, as likely as its weight."""
+    """One key, as likely as its weight; for a few keys."""
     return random.choices(list(weights), list(weights.values()))[0]
