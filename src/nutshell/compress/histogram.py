@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
-# Eight to each of the 256 steps that values are rounded to, over the whole range.
-MOST_BINS = 2048
+# Sixteen to each of the 255 steps that values are rounded to, over the whole range.
+MOST_BINS = 4096
 
 # The width of a bin is 2 to this power at least.
 _FINEST = -40
@@ -54,8 +54,8 @@ class Histogram:
             return
         low, high = float(values.min()), float(values.max())
         power = max(self.power, _power(low, high))
-        # A power of two divides a float exactly, so every value falls in its true bin.
-        places = np.floor(np.ldexp(values.reshape(-1), -power)).astype(np.int64)
+        # A power of two divides exactly, and in float64 the least float32 does not vanish: each value in its true bin.
+        places = np.floor(np.ldexp(values.reshape(-1).astype(np.float64), -power)).astype(np.int64)
         first = int(places.min())
         self.merge(Histogram(low, high, power, first, np.bincount(places - first)))
 
@@ -76,7 +76,7 @@ def _power(low: float, high: float) -> int:
     """Of the finest width at which low..high take at most `MOST_BINS`."""
     power = _FINEST
     if high > low:
-        power = max(power, int(np.ceil(np.log2((high - low) / MOST_BINS))))
+        power = max(power, int(np.log2((high - low) / MOST_BINS)) - 1)
     while np.floor(high / 2.0**power) - np.floor(low / 2.0**power) >= MOST_BINS:
         power += 1
     return power

@@ -17,6 +17,9 @@ T = TypeVar("T")
 # Channels. Engines compute sixteen or more at once, so fewer would not gain from eight bits either.
 _THIN = 16
 
+# The 1x1 convolutions around a residual block, as AutoencoderKL and the UNet call them, and AutoencoderTiny.
+_SHORTCUTS = ("conv_shortcut", "skip")
+
 
 class Int8(Wrapper[T]):
     """`Ops[T]` that puts every layer it has a scale for into eight bits; the others stay as they are."""
@@ -59,11 +62,14 @@ def scales_of(record: Record, keep: Collection[str] | None = None) -> Scales:
 
 
 def delicate(record: Record) -> frozenset[str]:
-    """The first and the last convolution, and any from or to fewer than 16 channels.
+    """The layers to keep: cheap ones from which eight bits take most.
 
-    They see or make the picture or latent itself. They cost next to nothing, and kept as they are they
-    bring the built-in decoder 2 to 5 dB nearer to float32.
+    The first and the last convolution and any from or to fewer than 16 channels see or make the picture
+    or latent itself: kept, they bring the built-in decoder 2 to 5 dB nearer to float32. Shortcuts see
+    what no norm has evened out, and hand it on: kept, they bring 2 to 3 dB there and 5 to 9 in the
+    built-in denoiser, at the same speed.
     """
     convolutions = [name for name, seen in record.items() if seen.convolution]
     thin = (name for name in convolutions if min(record[name].weight[:2]) < _THIN)
-    return frozenset((*convolutions[:1], *convolutions[-1:], *thin))
+    shortcuts = (name for name in convolutions if name.rpartition(".")[2] in _SHORTCUTS)
+    return frozenset((*convolutions[:1], *convolutions[-1:], *thin, *shortcuts))
