@@ -41,7 +41,7 @@ def stem(width: int) -> nn.Sequential:
 @torch.no_grad()
 def settle(model: nn.Module, draw: Callable[[], Tensor], batches: int) -> None:
     """Measure the batch normalizations' statistics anew, for weights that are an average or were trained in parts."""
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # a plain mean over the batches

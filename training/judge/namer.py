@@ -9,6 +9,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from training.judge.blocks import Block, stem
 from training.judge.classes import COLOUR_CLASSES, Classes
+from training.judge.crops import CROP_PIXELS
 from training.judge.labels import UNKNOWN
 
 
@@ -23,7 +24,11 @@ class Names(NamedTuple):
 
 
 class Namer(nn.Module):
-    """A residual network over crops of 64x64 pixels; one linear layer answers all questions."""
+    """A residual network over crops of 64x64 pixels; one linear layer answers all questions.
+
+    Before it, every place has weights of its own, because crops show their object in the middle and at one size:
+    with the mean over all places instead, half as many were right after 26,000 crops.
+    """
 
     def __init__(self, classes: Classes, widths: tuple[int, ...], blocks: tuple[int, ...]) -> None:
         super().__init__()
@@ -41,11 +46,15 @@ class Namer(nn.Module):
                 channels = width
         self.stem = stem(widths[0])
         self.body = nn.Sequential(*layers)
+        cells = (CROP_PIXELS // 4 // 2 ** (len(widths) - 1)) ** 2
+        self.gather = nn.Sequential(
+            nn.Flatten(), nn.Linear(cells * channels, channels, bias=False), nn.BatchNorm1d(channels), nn.ReLU()
+        )
         self.head = nn.Linear(channels, sum(self.parts))
 
     def forward(self, x: Tensor) -> Names:
         """x: (batch, 3, 64, 64) in -1..1."""
-        answers = self.head(self.body(self.stem(x)).mean(dim=(2, 3))).float()
+        answers = self.head(self.gather(self.body(self.stem(x)))).float()
         thing, colour, wearing, holding, covered = answers.split(self.parts, dim=1)
         return Names(thing, colour, wearing, holding, covered[:, 0])
 

@@ -9,7 +9,9 @@ draws the scenes and keeps a few chunks ahead. Checkpoints and tables of losses 
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -34,6 +36,7 @@ from training.loop import Pace, train
 from training.scenes.names import load_world
 from training.scenes.sampler import Sampler
 from training.scenes.studio import Studio
+from training.scenes.world import World
 
 Draw = Callable[[int], tuple[Rows, Rows]]
 WARMUP, DECAY_FROM = 0.03, 0.3
@@ -118,8 +121,19 @@ def make_source(cache: Path, settings: JudgeSettings, autoencoder: Path, seed: s
     """The scenes to learn from; called in the process that draws."""
     world = load_world(cache)
     return Source(
-        Sampler(world), Studio(world, cache), classes_of(world), settings.supply, seed, load_distort(autoencoder)
+        Sampler(evened(world)),
+        Studio(world, cache),
+        classes_of(world),
+        settings.supply,
+        seed,
+        load_distort(autoencoder),
     )
+
+
+def evened(world: World) -> World:
+    """The same world with rare things less rare, so that the judge sees enough of each."""
+    things = {key: replace(thing, weight=math.sqrt(thing.weight)) for key, thing in world.things.items()}
+    return replace(world, things=things)
 
 
 def main() -> None:
