@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from nutshell.compress import Scales, quantized
+from nutshell.compress import FULL_WEIGHT, SAFE_WEIGHT, Scales, quantized
 from nutshell.engines import open_engine
 from nutshell.engines.cost import CostOps
 from nutshell.errors import Shape, WeightsMismatch
@@ -18,6 +19,17 @@ from nutshell.networks.ops import Network, Ops
 from nutshell.weights import Tensor, Weights
 
 F32 = npt.NDArray[np.float32]
+
+
+_PROCESSOR = Path("/proc/cpuinfo")
+# Where nothing tells, it is taken to be missing, which is always safe.
+VNNI = _PROCESSOR.exists() and any(flag in _PROCESSOR.read_text() for flag in ("avx512_vnni", "avx_vnni"))
+LARGEST_WEIGHT = FULL_WEIGHT if VNNI else SAFE_WEIGHT
+
+
+def small(network: Network, scales: Scales) -> Network:
+    """The network in eight bits as this processor can compute them."""
+    return quantized(network, scales, LARGEST_WEIGHT)
 
 
 def picture(seed: int, side: int) -> F32:
@@ -78,11 +90,11 @@ def assert_same_eight_bits(
     the difference spreads. So not every example can come out the same: one has to reach `least` dB, and
     every one has to be as near to float32 as NumPy's eight bits are.
     """
-    reference, small = open_engine("numpy"), quantized(network, scales)
-    session = open_engine(engine).compile(small, weights, "f32", threads=1)
+    reference, eight_bits = open_engine("numpy"), small(network, scales)
+    session = open_engine(engine).compile(eight_bits, weights, "f32", threads=1)
     same = []
     for inputs in examples:
-        wanted, full = (reference.compile(way, weights)(**inputs) for way in (small, network))
+        wanted, full = (reference.compile(way, weights)(**inputs) for way in (eight_bits, network))
         got = session(**inputs)
         same.append(snr(got, wanted))
         assert 20 <= snr(got, full) < 70

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from examples import F32, assert_same_eight_bits, picture, psnr, snr
+from examples import F32, assert_same_eight_bits, picture, psnr, small, snr
 
-from nutshell.compress import Record, Scales, observed, quantized, scales_of
+from nutshell.compress import Record, Scales, observed, scales_of
 from nutshell.engines import open_engine
 from nutshell.networks import autoencoder_kl, autoencoder_tiny
 from nutshell.networks.autoencoder_tiny import AutoencoderTinyConfig
@@ -106,7 +106,7 @@ def test_engines_compute_the_same_eight_bits(autoencoder: Autoencoder, way: str,
 def test_pictures_decode_as_in_float32(autoencoder: Autoencoder, engine: str) -> None:
     network, latents = autoencoder.decoder(256), latents_of(autoencoder, 256)
     wanted = run(network, autoencoder.weights, latents)
-    got = run(quantized(network, autoencoder.decoder_scales), autoencoder.weights, latents, engine)
+    got = run(small(network, autoencoder.decoder_scales), autoencoder.weights, latents, engine)
     each = [psnr(ours, theirs) for ours, theirs in zip(got, wanted, strict=True)]
     assert min(each) >= LEAST_DB, each
 
@@ -116,7 +116,7 @@ def test_pictures_encode_as_in_float32(autoencoder: Autoencoder, engine: str) ->
     network, pictures = autoencoder.encoder(256), [picture(n, 256) for n in SHOWN]
     channels = autoencoder.config.latent_channels
     wanted = run(network, autoencoder.weights, pictures)
-    got = run(quantized(network, autoencoder.encoder_scales), autoencoder.weights, pictures, engine)
+    got = run(small(network, autoencoder.encoder_scales), autoencoder.weights, pictures, engine)
     each = [snr(ours[:, :channels], theirs[:, :channels]) for ours, theirs in zip(got, wanted, strict=True)]
     assert min(each) >= LEAST_LATENT_DB, each
     decoded = [
@@ -131,7 +131,7 @@ def test_half_precision_around_the_eight_bits_costs_little(autoencoder: Autoenco
     (latent, *_), network = latents_of(autoencoder, 64), autoencoder.decoder(64)
     (wanted,) = run(network, autoencoder.weights, [latent])
     session = open_engine("openvino").compile(
-        quantized(network, autoencoder.decoder_scales), autoencoder.weights, precision, threads=1
+        small(network, autoencoder.decoder_scales), autoencoder.weights, precision, threads=1
     )
     assert psnr(session(latent=latent), np.asarray(wanted)) >= LEAST_DB
     session.close()

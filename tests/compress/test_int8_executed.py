@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from examples import picture
+from examples import VNNI, picture
 
 from nutshell.compress import Record, observed, quantized, scales_of
 from nutshell.engines import open_engine
@@ -18,9 +17,6 @@ from nutshell.networks.ops import Network
 from nutshell.networks.unet_config import UNetConfig
 from nutshell.store import builtin_folder
 from nutshell.weights import Weights, open_checkpoint
-
-_FLAGS = Path("/proc/cpuinfo")
-VNNI = _FLAGS.exists() and any(flag in _FLAGS.read_text() for flag in ("avx512_vnni", "avx_vnni"))
 
 pytestmark = pytest.mark.skipif(not VNNI, reason="no VNNI on this processor (or no /proc/cpuinfo to tell by)")
 

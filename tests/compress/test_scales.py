@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nutshell.compress import Histogram, Scale, clipped, int8_rows
+from nutshell.compress import FULL_WEIGHT, SAFE_WEIGHT, Histogram, Scale, clipped, int8_rows
 from nutshell.engines.numpy_engine import NumpyOps
 from nutshell.weights import Tensor
 
@@ -77,15 +77,16 @@ def test_an_input_that_is_always_zero_has_a_scale() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 @pytest.mark.parametrize("shape", [(5, 3, 3, 3), (4, 17)])
-def test_weights_round_to_the_nearest(shape: tuple[int, ...], dtype: type) -> None:
+@pytest.mark.parametrize("most", [FULL_WEIGHT, SAFE_WEIGHT])
+def test_weights_round_to_the_nearest(most: int, shape: tuple[int, ...], dtype: type) -> None:
     weight = (np.random.default_rng(2).standard_normal(shape) * 0.2).astype(dtype)
     weight[1] = 0
     weight[2] *= 100
-    values, scales = int8_rows(Tensor.of("w", weight))
+    values, scales = int8_rows(Tensor.of("w", weight), most)
     assert (values.dtype, values.shape, scales.dtype, scales.shape) == (np.int8, shape, np.float32, shape[:1])
-    assert values.min() >= -127
+    assert np.abs(values.astype(int)).max() == most
     # Every channel but the empty one uses the whole range.
     largest = np.abs(values.reshape(shape[0], -1).astype(int)).max(axis=1)
-    assert largest.tolist() == [127 if row != 1 else 0 for row in range(shape[0])]
+    assert largest.tolist() == [most if row != 1 else 0 for row in range(shape[0])]
     steps = scales.reshape(-1, *(1,) * (len(shape) - 1))
     assert (np.abs(values * steps - weight.astype(np.float32)) <= 0.501 * steps).all()

@@ -8,12 +8,13 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nutshell.compress.scales import int8_rows
+from nutshell.compress.scales import SAFE_WEIGHT, int8_rows
 from nutshell.errors import Shape
 from nutshell.networks.ops import Input, Int8Weight, Network, Ops
 from nutshell.weights import Tensor, Weights
@@ -78,6 +79,9 @@ def stored(name: str, values: Array, dtype: str) -> Tensor:
 # Of the quantized inputs below: fine enough for normal numbers, and no round binary fraction.
 _STEP = 0.0237
 
+# Weights that every processor multiplies without saturating.
+_rows = partial(int8_rows, largest=SAFE_WEIGHT)
+
 
 def _conv(
     label: str,
@@ -114,7 +118,7 @@ def _quantized(
 
     def run(ops: Ops[Any], w: Mapping[str, Tensor], i: Mapping[str, Any]) -> Any:
         given = i["x"] if zero_point is None else ops.fake_quantize(i["x"], _STEP, zero_point)
-        return getattr(ops, op)(given, Int8Weight(w["weight"], int8_rows), w.get("bias"), *settings)
+        return getattr(ops, op)(given, Int8Weight(w["weight"], _rows), w.get("bias"), *settings)
 
     return Case(op, f"int8, {label}", {"x": x}, run, {"weight": weight, **({"bias": weight[:1]} if bias else {})})
 

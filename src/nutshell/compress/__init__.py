@@ -9,9 +9,11 @@ small = quantized(network, scales_of(record))                      # compile thi
 from nutshell.compress.histogram import Histogram
 from nutshell.compress.int8 import Int8, delicate, quantized, scales_of
 from nutshell.compress.observe import Observe, Record, Seen, observed
-from nutshell.compress.scales import Scale, Scales, clipped, int8_rows
+from nutshell.compress.scales import FULL_WEIGHT, SAFE_WEIGHT, Scale, Scales, clipped, int8_rows
 
 __all__ = [
+    "FULL_WEIGHT",
+    "SAFE_WEIGHT",
     "Histogram",
     "Int8",
     "Observe",

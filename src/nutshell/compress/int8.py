@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 from nutshell.compress.observe import Record
-from nutshell.compress.scales import Scales, clipped, int8_rows
+from nutshell.compress.scales import FULL_WEIGHT, Scales, clipped, int8_rows
 from nutshell.compress.wrap import Names, Wrapper, layer_names
 from nutshell.networks.ops import Int8Weight, Network, Ops, Padding, Weight
 from nutshell.weights import Tensor, Weights
@@ -24,10 +25,11 @@ _SHORTCUTS = ("conv_shortcut", "skip")
 class Int8(Wrapper[T]):
     """`Ops[T]` that puts every layer it has a scale for into eight bits; the others stay as they are."""
 
-    def __init__(self, ops: Ops[T], scales: Scales, names: Names) -> None:
+    def __init__(self, ops: Ops[T], scales: Scales, names: Names, largest_weight: int = FULL_WEIGHT) -> None:
         super().__init__(ops)
         self._scales = scales
         self._names = names
+        self._round_weight = partial(int8_rows, largest=largest_weight)
 
     def conv2d(self, x: T, weight: Weight, bias: Tensor | None, stride: int, padding: Padding) -> T:
         x, weight = self._quantized(x, weight)
@@ -43,14 +45,17 @@ class Int8(Wrapper[T]):
         scale = self._scales.get(self._names.get(weight, weight.name))
         if scale is None:
             return x, weight
-        return self.ops.fake_quantize(x, scale.scale, scale.zero_point), Int8Weight(weight, int8_rows)
+        return self.ops.fake_quantize(x, scale.scale, scale.zero_point), Int8Weight(weight, self._round_weight)
 
 
-def quantized(network: Network, scales: Scales) -> Network:
-    """`network` with every layer that has a scale in eight bits, for any engine."""
+def quantized(network: Network, scales: Scales, largest_weight: int = FULL_WEIGHT) -> Network:
+    """`network` with every layer that has a scale in eight bits, for any engine.
+
+    largest_weight: SAFE_WEIGHT on an x86 processor without VNNI, where full weights give wrong sums.
+    """
 
     def run(ops: Ops[Any], weights: Weights, inputs: Mapping[str, Any]) -> Any:
-        return network.run(Int8(ops, scales, layer_names(weights)), weights, inputs)
+        return network.run(Int8(ops, scales, layer_names(weights), largest_weight), weights, inputs)
 
     return replace(network, name=f"{network.name} int8", run=run)
 

@@ -11,6 +11,11 @@ import numpy.typing as npt
 from nutshell.compress.histogram import Histogram
 from nutshell.weights import Tensor
 
+# Largest int8 weights. x86 processors without VNNI add two products of an input and a weight in 16 bits
+# that saturate: 2 * 255 * 127 is too much for them and gives wrong sums, 2 * 255 * 63 is not.
+FULL_WEIGHT = 127
+SAFE_WEIGHT = 63
+
 # Bounds tried at each end of a distribution, and how many of the best pairs are tried out.
 _CANDIDATES = 128
 _FINALISTS = 64
@@ -83,15 +88,15 @@ def _tails(seen: Histogram, upper: bool) -> tuple[npt.NDArray[np.float64], ...]:
     return bounds, (beyond**2) @ counts, (beyond > 0) @ counts
 
 
-def int8_rows(weight: Tensor) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
-    """A stored weight (out, ...) as int8 within -127..127 and the scale of each output channel, (out,).
+def int8_rows(weight: Tensor, largest: int = FULL_WEIGHT) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+    """A stored weight (out, ...) as int8 within -largest..largest and the scale of each output channel, (out,).
 
     Symmetric, and each channel up to its largest value: with some hundreds of values to a channel,
-    clipping would gain nothing.
+    clipping would gain nothing. `largest`: FULL_WEIGHT or SAFE_WEIGHT.
     """
     values = weight.f32()
     rows = values.reshape(len(values), -1)
-    largest = np.abs(rows).max(axis=1)
-    scales = np.where(largest > 0, largest / np.float32(127), np.float32(1)).astype(np.float32)
+    reach = np.abs(rows).max(axis=1)
+    scales = np.where(reach > 0, reach / np.float32(largest), np.float32(1)).astype(np.float32)
     stored = np.rint(rows / scales[:, None])
-    return np.clip(stored, -127, 127).astype(np.int8).reshape(values.shape), scales
+    return np.clip(stored, -largest, largest).astype(np.int8).reshape(values.shape), scales
