@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from examples import F32, assert_same_eight_bits, random_weights
 
-from nutshell.compress import Record, Scale, delicate, observed, quantized, scales_of
+from nutshell.compress import Record, Scale, Seen, delicate, observed, quantized, scales_of
 from nutshell.engines import open_engine
 from nutshell.engines.cost import price
+from nutshell.errors import UnsupportedModel, UsageError
 from nutshell.networks import autoencoder_tiny, clip_text, unet
 from nutshell.networks.autoencoder_tiny import AutoencoderTinyConfig
 from nutshell.networks.clip_text import ClipTextConfig
@@ -110,6 +111,27 @@ def test_layers_are_kept_by_name() -> None:
     plain = open_engine("numpy").compile(subject.network, subject.weights)(**inputs)
     nothing = open_engine("numpy").compile(quantized(subject.network, {}), subject.weights)(**inputs)
     np.testing.assert_array_equal(nothing, plain)
+
+
+def test_a_layer_to_keep_must_exist() -> None:
+    record = {"a": Seen((32, 32, 3, 3))}
+    record["a"].inputs.add(np.ones(3, np.float32))
+    with pytest.raises(UsageError, match="'b'"):
+        scales_of(record, keep=["b"])
+
+
+def test_a_layer_that_saw_only_zeros_is_kept() -> None:
+    record = {name: Seen((32, 32)) for name in "ab"}
+    record["a"].inputs.add(np.zeros(3, np.float32))
+    record["b"].inputs.add(np.ones(3, np.float32))
+    assert list(scales_of(record)) == ["b"]
+
+
+def test_scales_of_another_model_are_refused() -> None:
+    subject = SUBJECTS["text encoder"]()
+    other = quantized(subject.network, {"down_blocks.0.resnets.0.conv1": Scale(0.1, 3)})
+    with pytest.raises(UnsupportedModel, match=r"down_blocks.0.resnets.0.conv1"):
+        open_engine("openvino").compile(other, subject.weights)
 
 
 def test_a_network_in_eight_bits_has_its_own_name() -> None:

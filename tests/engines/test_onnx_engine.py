@@ -150,3 +150,14 @@ def test_an_input_of_the_wrong_shape_is_an_engine_error(capfd: pytest.CaptureFix
     with pytest.raises(EngineError, match="linear"):
         session(x=np.zeros((2, 7, 11), np.float32))
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_linear_in_eight_bits_is_one_integer_operator() -> None:
+    from nutshell.engines.onnx_ops import OnnxOps
+
+    case = next(case for case in CASES if case.id == "linear: int8, sequences")
+    ops, network = OnnxOps(), case.network()
+    network.run(ops, case.weights(), {name: ops.input(name, given) for name, given in network.inputs.items()})
+    kinds = {node.op_type for node in ops._nodes}
+    assert "MatMulIntegerToFloat" in kinds
+    assert not kinds & {"Gemm", "MatMul"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ from op_cases import CASES, STORED_CASES, Case, case_ids, stored
 from nutshell.engines.numpy_engine import NumpyEngine
 from nutshell.engines.torch_engine import DEVICES, TorchEngine
 from nutshell.errors import EngineError, EngineUnavailable, UsageError
-from nutshell.networks.ops import Input, Network
-from nutshell.weights import Weights
+from nutshell.networks.ops import Input, Int8Weight, Network
+from nutshell.weights import Tensor, Weights
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
@@ -62,6 +63,23 @@ def test_each_weight_is_loaded_once_and_before_the_first_call() -> None:
     assert len(before) == len(LINEAR.stored)
     session.close()
     assert not session._ops._loaded
+
+
+def test_an_int8_weight_is_quantized_once_and_before_the_first_call() -> None:
+    asked = []
+
+    def quantize(tensor: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        asked.append(tensor.name)
+        return np.ones(tensor.shape, np.int8), np.full(tensor.shape[0], 0.5, np.float32)
+
+    def run(ops: Any, weights: Weights, inputs: dict[str, Any]) -> Any:
+        return ops.linear(inputs["x"], Int8Weight(weights.take("w", (2, 3)), quantize), None)
+
+    network = Network(part="p", name="p", inputs={"x": Input((1, 3))}, run=run)
+    session = TorchEngine().compile(network, Weights({"w": stored("w", np.zeros((2, 3)), "F16")}))
+    for _ in range(2):
+        assert session(x=np.ones((1, 3), np.float32)).tolist() == [[1.5, 1.5]]
+    assert asked == ["w"]
 
 
 def test_the_thread_count_of_the_process_is_put_back() -> None:

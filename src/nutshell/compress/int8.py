@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from nutshell.compress.observe import Record
 from nutshell.compress.scales import FULL_WEIGHT, Scales, clipped, int8_rows
 from nutshell.compress.wrap import Names, Wrapper, layer_names
+from nutshell.errors import UnsupportedModel, UsageError
 from nutshell.networks.ops import Int8Weight, Network, Ops, Padding, Weight
 from nutshell.weights import Tensor, Weights
 
@@ -51,19 +52,39 @@ class Int8(Wrapper[T]):
 def quantized(network: Network, scales: Scales, largest_weight: int = FULL_WEIGHT) -> Network:
     """`network` with every layer that has a scale in eight bits, for any engine.
 
-    largest_weight: SAFE_WEIGHT on an x86 processor without VNNI, where full weights give wrong sums.
+    scales: also of layers that the model has and this network does not run (an encoder's, for the
+    decoder). largest_weight: SAFE_WEIGHT on an x86 processor without VNNI, where full weights give
+    wrong sums. Running it raises UnsupportedModel over weights that lack a layer of `scales`.
     """
 
     def run(ops: Ops[Any], weights: Weights, inputs: Mapping[str, Any]) -> Any:
-        return network.run(Int8(ops, scales, layer_names(weights), largest_weight), weights, inputs)
+        names = layer_names(weights)
+        unknown = sorted(scales.keys() - set(names.values()))
+        if unknown:
+            raise UnsupportedModel(
+                f"there are scales for {len(unknown)} layers that {weights.part} does not have, such as {unknown[0]}",
+                "they were made for another model: calibrate this one",
+            )
+        return network.run(Int8(ops, scales, names, largest_weight), weights, inputs)
 
     return replace(network, name=f"{network.name} int8", run=run)
 
 
 def scales_of(record: Record, keep: Collection[str] | None = None) -> Scales:
-    """A scale for each layer of a record, except those to keep: by default the `delicate` ones."""
-    kept = delicate(record) if keep is None else keep
-    return {name: clipped(seen.inputs) for name, seen in record.items() if name not in kept}
+    """A scale for each layer of a record, except those to keep: by default the `delicate` ones.
+
+    A layer that was given nothing but zeros is kept too, for want of a scale. Raises UsageError for a
+    name to keep that is not in the record.
+    """
+    kept = frozenset(delicate(record) if keep is None else keep)
+    unknown = sorted(kept - record.keys())
+    if unknown:
+        raise UsageError(f"no layer is called {unknown[0]!r}", "layers are called as in the checkpoint, less .weight")
+    return {
+        name: clipped(seen.inputs)
+        for name, seen in record.items()
+        if name not in kept and (seen.inputs.minimum, seen.inputs.maximum) != (0, 0)
+    }
 
 
 def delicate(record: Record) -> frozenset[str]:

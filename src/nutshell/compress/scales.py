@@ -9,12 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from nutshell.compress.histogram import Histogram
+from nutshell.errors import CorruptFile
 from nutshell.weights import Tensor
 
 # Largest int8 weights. x86 processors without VNNI add two products of an input and a weight in 16 bits
 # that saturate: 2 * 255 * 127 is too much for them and gives wrong sums, 2 * 255 * 63 is not.
 FULL_WEIGHT = 127
 SAFE_WEIGHT = 63
+
+# The least float32 that no engine takes for zero.
+_LEAST = float(np.finfo(np.float32).tiny)
 
 # Bounds tried at each end of a distribution, and how many of the best pairs are tried out.
 _CANDIDATES = 128
@@ -42,8 +46,7 @@ class Scale:
     def between(low: float, high: float) -> Scale:
         """The one that spans low..high, widened to hold zero, moved by at most half a step so that zero is exact."""
         low, high = min(low, 0.0), max(high, 0.0)
-        # The least normal float32: an input that is always zero needs a scale too.
-        scale = float(np.float32(max((high - low) / 255, 1.2e-38)))
+        scale = float(np.float32(max((high - low) / 255, _LEAST)))
         return Scale(scale, round(-low / scale))
 
 
@@ -97,6 +100,10 @@ def int8_rows(weight: Tensor, largest: int = FULL_WEIGHT) -> tuple[npt.NDArray[n
     values = weight.f32()
     rows = values.reshape(len(values), -1)
     reach = np.abs(rows).max(axis=1)
-    scales = np.where(reach > 0, reach / np.float32(largest), np.float32(1)).astype(np.float32)
+    if not np.isfinite(reach).all():
+        raise CorruptFile(f"{weight.name} holds values that are not finite", "download the model again")
+    scales = reach / np.float32(largest)
+    # A channel of zeros, or as good as: its scale must not vanish.
+    scales = np.where(scales < _LEAST, np.float32(1), scales)
     stored = np.rint(rows / scales[:, None])
     return np.clip(stored, -largest, largest).astype(np.int8).reshape(values.shape), scales

@@ -25,7 +25,9 @@ def layer_names(weights: Weights) -> Names:
     A tensor's own name is the file's, and the same layer is called otherwise in a single file.
     """
     return {
-        tensor: name.removesuffix(".weight") for name, tensor in zip(weights.names(), weights.tensors(), strict=True)
+        tensor: name.removesuffix(".weight")
+        for name, tensor in zip(weights.names(), weights.tensors(), strict=True)
+        if name.endswith(".weight")
     }
 
 
