@@ -1,0 +1,34 @@
+"""A program: how near OpenVINO comes to NumPy in eight bits, in dB, with full and with safe weights.
+
+Run with OpenVINO held to an older instruction set.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from examples import random_weights, snr
+
+from nutshell.compress import FULL_WEIGHT, SAFE_WEIGHT, Record, observed, quantized, scales_of
+from nutshell.engines import open_engine
+from nutshell.networks import autoencoder_kl
+from nutshell.networks.autoencoder_kl import AutoencoderKLConfig
+
+CONFIG = AutoencoderKLConfig(channels=(32, 32), layers=1, groups=8)
+
+
+def main() -> None:
+    weights = random_weights(autoencoder_kl.account, CONFIG)
+    network = autoencoder_kl.decoder(CONFIG, 4, 4)
+    latents = np.random.default_rng(0).standard_normal((8, 1, 4, 4, 4)).astype(np.float32)
+    record: Record = {}
+    session = open_engine("numpy").compile(observed(network, record), weights)
+    for latent in latents:
+        session(latent=latent)
+    for largest in (FULL_WEIGHT, SAFE_WEIGHT):
+        small = quantized(network, scales_of(record), largest)
+        ours, theirs = (open_engine(name).compile(small, weights, "f32", threads=1) for name in ("openvino", "numpy"))
+        print(max(snr(ours(latent=latent), theirs(latent=latent)) for latent in latents[:3]))
+
+
+if __name__ == "__main__":
+    main()
