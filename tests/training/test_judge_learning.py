@@ -33,7 +33,7 @@ from training.loop import Pace  # noqa: E402
 from training.scenes.scene import Background, Item, Scene  # noqa: E402
 
 SETTINGS = load_judge_settings()
-WIDTHS = Widths((8, 16, 16, 32), (16, 32), (1, 1))
+WIDTHS = Widths((8, 16, 16, 32), (16, 32), (1, 1), 32)
 
 
 @pytest.fixture(autouse=True)
@@ -203,7 +203,7 @@ def test_the_training_draws_logs_and_resumes(tmp_path: Path) -> None:
         ring = Ring(64, 2.0)
         train_finder(Finder(CLASSES, WIDTHS.finder), finding, ring, source().draw, pace, tmp_path, resume)
         ring = Ring(64, 3.0)
-        namer = Namer(CLASSES, WIDTHS.namer, WIDTHS.namer_blocks)
+        namer = Namer(CLASSES, WIDTHS.namer, WIDTHS.namer_blocks, WIDTHS.namer_gathered)
         train_namer(namer, naming, ring, source().draw, pace, tmp_path, resume)
     assert (tmp_path / "finder").is_dir()
     assert (tmp_path / "namer").is_dir()

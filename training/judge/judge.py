@@ -36,6 +36,7 @@ class Widths:
     finder: tuple[int, int, int, int]
     namer: tuple[int, ...]
     namer_blocks: tuple[int, ...]
+    namer_gathered: int
 
 
 class Judge:
@@ -44,7 +45,7 @@ class Judge:
     def __init__(self, classes: Classes, widths: Widths, reading: ReadingSettings) -> None:
         self.classes, self.widths, self.settings = classes, widths, reading
         self.finder = Finder(classes, widths.finder).eval()
-        self.namer = Namer(classes, widths.namer, widths.namer_blocks).eval()
+        self.namer = Namer(classes, widths.namer, widths.namer_blocks, widths.namer_gathered).eval()
         self.limits = load_scene_settings().limits
 
     def to(self, device: torch.device | str) -> Judge:
@@ -144,7 +145,9 @@ def load_judge(folder: Path = WEIGHTS) -> Judge:
     """The judge that `save_judge` wrote, on the CPU."""
     table = json.loads((folder / "judge.json").read_text(encoding="utf-8"))
     classes = Classes.from_json((folder / "classes.json").read_text(encoding="utf-8"))
-    widths = Widths(**{name: tuple(value) for name, value in table["widths"].items()})
+    widths = Widths(
+        **{name: tuple(value) if isinstance(value, list) else value for name, value in table["widths"].items()}
+    )
     judge = Judge(classes, widths, ReadingSettings(**table["reading"]))
     for name, network in (("finder", judge.finder), ("namer", judge.namer)):
         weights = load_file(folder / f"{name}.safetensors")

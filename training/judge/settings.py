@@ -28,6 +28,7 @@ class NamerSettings:
 
     widths: tuple[int, ...]
     blocks: tuple[int, ...]
+    gathered: int
     batch: int
     learning_rate: float
     smoothing: float

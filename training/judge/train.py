@@ -153,7 +153,8 @@ def main() -> None:
     torch.manual_seed(0)
 
     world = load_world(options.cache)
-    widths = Widths(settings.finder.widths, settings.namer.widths, settings.namer.blocks)
+    namer = settings.namer
+    widths = Widths(settings.finder.widths, namer.widths, namer.blocks, namer.gathered)
     judge = Judge(classes_of(world), widths, settings.reading).to("cuda" if torch.cuda.is_available() else "cpu")
     # A resumed run goes on with scenes it has not seen.
     seeds = [f"judge, {number}, {'resumed' if options.resume else 'new'}" for number in range(options.processes)]
@@ -164,7 +165,7 @@ def main() -> None:
         return Pace(part.minutes * unit, part.learning_rate, WARMUP, DECAY_FROM)
 
     pictures = Ring(settings.supply.ring_pictures, settings.finder.reuse)
-    cuts = Ring(settings.supply.ring_cuts, settings.namer.reuse)
+    cuts = Ring(settings.supply.ring_cuts, namer.reuse)
 
     def draw_for_both(count: int) -> tuple[Rows, Rows]:
         drawn = beside.draw(count)
@@ -174,9 +175,7 @@ def main() -> None:
     judge.finder = train_finder(
         judge.finder.train(), settings.finder, pictures, draw_for_both, pace(settings.finder), work, options.resume
     )
-    judge.namer = train_namer(
-        judge.namer.train(), settings.namer, cuts, beside.draw, pace(settings.namer), work, options.resume
-    )
+    judge.namer = train_namer(judge.namer.train(), namer, cuts, beside.draw, pace(namer), work, options.resume)
     beside.close()
     save_judge(judge, options.output)
     saved = load_judge(options.output).to(judge.device)  # the rounded weights are what is measured
