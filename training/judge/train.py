@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +40,8 @@ from training.scenes.studio import Studio
 from training.scenes.world import World
 
 Draw = Callable[[int], tuple[Rows, Rows]]
+Losses = Callable[..., dict[str, Tensor]]
+N = TypeVar("N", Finder, Namer)
 WARMUP, DECAY_FROM = 0.03, 0.3
 SETTLE_BATCHES = 60
 MOST_SHIFT = 3
@@ -49,62 +52,79 @@ def train_finder(
     finder: Finder, settings: FinderSettings, ring: Ring, draw: Draw, pace: Pace, work: Path, resume: bool = False
 ) -> Finder:
     """Teach `finder` to find; returns the trained network."""
-    table = Table(work / "finder.csv", resume)
 
-    def draw_batch(share: float) -> tuple[Tensor, ...]:
-        while ring.wants(settings.batch):
-            ring.put(draw(CHUNK)[0])
-        rows = ring.take(settings.batch)
-        table.step(share)
+    def prepare(rows: Rows) -> tuple[Tensor, ...]:
         pictures, boxes = moved(to_unit(rows["picture"]), rows["boxes"])
-        pictures = blemish(pictures).contiguous(memory_format=torch.channels_last)
-        return pictures, boxes, rows["background"], rows["colours"], rows["style"], rows["groups"]
+        return blemish(pictures), boxes, rows["background"], rows["colours"], rows["style"], rows["groups"]
 
-    def loss_of(model: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
-        pictures, boxes, *labels = batch
-        with torch.autocast(pictures.device.type, dtype=torch.bfloat16):
-            found = model(pictures)
-        parts = finder_losses(found, FinderTargets(*build(boxes, CELLS), *labels))
-        table.add(**{name: float(part.detach()) for name, part in parts.items()})
-        return torch.stack(list(parts.values())).sum()
+    def losses(found: Any, boxes: Tensor, *labels: Tensor) -> dict[str, Tensor]:
+        return finder_losses(found, FinderTargets(*build(boxes, CELLS), *labels))
 
-    average, steps = train(finder, loss_of, draw_batch, pace, work / "finder", resume)
-    assert isinstance(average, Finder)
-    print(f"finder: {steps} steps, {ring.received} pictures drawn, {ring.served} seen", flush=True)
-    device = next(average.parameters()).device
-    settle(average, lambda: draw_batch(1.0)[0].to(device), SETTLE_BATCHES)
-    return average
+    supply = Supply(ring, settings.batch, lambda: draw(CHUNK)[0], prepare)
+    return _teach(finder, "finder", supply, losses, pace, work, resume)
 
 
 def train_namer(
     namer: Namer, settings: NamerSettings, ring: Ring, draw: Draw, pace: Pace, work: Path, resume: bool = False
 ) -> Namer:
     """Teach `namer` to name; returns the trained network."""
-    table = Table(work / "namer.csv", resume)
 
-    def draw_batch(share: float) -> tuple[Tensor, ...]:
-        while ring.wants(settings.batch):
-            ring.put(draw(CHUNK)[1])
-        rows = ring.take(settings.batch)
-        table.step(share)
+    def prepare(rows: Rows) -> tuple[Tensor, ...]:
         crops = blemish(crop(rows["cut"], random_jitter(settings.batch)))
-        crops = crops.contiguous(memory_format=torch.channels_last)
         return crops, rows["thing"], rows["colour"], rows["wearing"], rows["holding"], rows["covered"]
 
+    def losses(names: Any, *labels: Tensor) -> dict[str, Tensor]:
+        return namer_losses(names, Names(*labels), settings.smoothing)
+
+    supply = Supply(ring, settings.batch, lambda: draw(CHUNK)[1], prepare)
+    return _teach(namer, "namer", supply, losses, pace, work, resume)
+
+
+class Supply(NamedTuple):
+    """Where batches come from: `draw` fills `ring`, `prepare` makes of its rows the picture and the labels."""
+
+    ring: Ring
+    size: int
+    draw: Callable[[], Rows]
+    prepare: Callable[[Rows], tuple[Tensor, ...]]
+
+    def batch(self) -> tuple[Tensor, ...]:
+        """The next one."""
+        while self.ring.wants(self.size):
+            self.ring.put(self.draw())
+        picture, *labels = self.prepare(self.ring.take(self.size))
+        return picture.contiguous(memory_format=torch.channels_last), *labels
+
+
+def _teach(
+    network: N,
+    name: str,
+    supply: Supply,
+    losses: Callable[..., dict[str, Tensor]],
+    pace: Pace,
+    work: Path,
+    resume: bool,
+) -> N:
+    """Train on batches of a picture and labels; `losses(what the network says, *labels)` are summed."""
+    table = Table(work / f"{name}.csv", resume)
+
+    def draw_batch(share: float) -> tuple[Tensor, ...]:
+        table.step(share)
+        return supply.batch()
+
     def loss_of(model: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
-        crops, *labels = batch
-        with torch.autocast(crops.device.type, dtype=torch.bfloat16):
-            names = model(crops)
-        parts = namer_losses(names, Names(*labels), settings.smoothing)
-        right = float((names.thing.argmax(dim=1) == labels[0]).float().mean())
-        table.add(right=right, **{name: float(part.detach()) for name, part in parts.items()})
+        picture, *labels = batch
+        with torch.autocast(picture.device.type, dtype=torch.bfloat16):
+            said = model(picture)
+        parts = losses(said, *labels)
+        table.add(**{part: float(value.detach()) for part, value in parts.items()})
         return torch.stack(list(parts.values())).sum()
 
-    average, steps = train(namer, loss_of, draw_batch, pace, work / "namer", resume)
-    assert isinstance(average, Namer)
-    print(f"namer: {steps} steps, {ring.received} boxes cut, {ring.served} seen", flush=True)
+    average, steps = train(network, loss_of, draw_batch, pace, work / name, resume)
+    assert isinstance(average, type(network))
+    print(f"{name}: {steps} steps, {supply.ring.received} rows drawn, {supply.ring.served} seen", flush=True)
     device = next(average.parameters()).device
-    settle(average, lambda: draw_batch(1.0)[0].to(device), SETTLE_BATCHES)
+    settle(average, lambda: supply.batch()[0].to(device), SETTLE_BATCHES)
     return average
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from training.scenes.saying import AND_SHARE, PLAIN_NAME_SHARE, is_grey, said_colour, says_ground, size_word
 from training.scenes.scene import Item, Scene
 from training.scenes.world import Thing, World
 
@@ -13,14 +14,8 @@ COUNTS = {2: ("两", "两", "两", "2"), 3: ("三", "三", "三", "3"), 4: ("四
 COLOUR_CHARACTERS = frozenset("红橙黄绿蓝紫粉棕黑白灰金青")
 SIZE_CHARACTERS = ("小", "大", "巨")
 
-PLAIN_NAME_SHARE = 0.55
 TELEGRAPHIC_SHARE = 0.2
 COUNTED_SHARE = 0.55
-SAY_SIZE_SHARE = 0.92
-SAY_OWN_COLOUR_SHARE = 0.18
-SAY_WHITE_SHARE = 0.2
-SAY_GROUND_SHARE = 0.95
-AND_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -37,7 +32,7 @@ class Chinese:
         counted = random.random() < COUNTED_SHARE
         text, phrase = self._content(scene, random, counted)
         frames = self.phrases["frames" if phrase else "sentence_frames"]
-        if self._says_ground(scene, random):
+        if says_ground(scene, random):
             kind, names = self._ground_values(scene, random)
             places = self.phrases["grounds"][kind]
             if phrase and random.random() < 0.6:
@@ -64,7 +59,7 @@ class Chinese:
             text = self._plain_item(first, scene.count, scene)
         else:
             text = _listed([self._plain_item(item, 1, scene) for item in scene.items])
-        if scene.background.kind != "plain" or scene.style != "black and white":
+        if scene.background.kind != "plain" or not is_grey(scene):
             kind, names = self._ground_values(scene, None)
             text = str(self.phrases["grounds"][kind]["any"][0]).format(text, **names)
         return str(self.phrases["styles"][scene.style]["any"][0]).format(text) if scene.style else text
@@ -78,7 +73,7 @@ class Chinese:
                 tags += [self._worn(key, scene, random) for key in item.wearing]
             else:
                 tags.append(self._item(item, scene.count, scene, random, counted=scene.count > 1))
-        if self._says_ground(scene, random):
+        if says_ground(scene, random):
             kind, names = self._ground_values(scene, random)
             tags.append(str(random.choice(self.phrases["grounds"][kind]["tag"])).format(**names))
         text = random.choice(("，", "，", "，", " ", "、", ", ")).join(tags)
@@ -113,14 +108,9 @@ class Chinese:
     def _item(self, item: Item, count: int, scene: Scene, random: Random, counted: bool, dressed: bool = True) -> str:
         """One thing, or `count` equal ones, with all that is to be said."""
         thing = self.world.things[item.thing]
-        grey = scene.style == "black and white"
-        size = random.choice(self.phrases["sizes"][item.size]) if item.size in self.phrases["sizes"] else ""
-        if random.random() > SAY_SIZE_SHARE or any(other.size != item.size for other in scene.items[:count]):
-            size = ""
-        colour = item.colour
-        if not colour and random.random() < SAY_OWN_COLOUR_SHARE:
-            colour = thing.colour
-        colour = "" if grey else colour
+        grey = is_grey(scene)
+        size = size_word(item, count, scene, self.phrases["sizes"], random)
+        colour = said_colour(item, thing, scene, random)
         name = self._name(thing, bool(item.colour) or grey, bool(size), random)
         if COLOUR_CHARACTERS & set(name) and not item.colour:
             colour = ""
@@ -153,7 +143,7 @@ class Chinese:
 
     def _worn(self, key: str, scene: Scene, random: Random) -> str:
         names = self.world.wearables[key].chinese
-        if scene.style == "black and white":
+        if is_grey(scene):
             names = tuple(name for name in names if not COLOUR_CHARACTERS & set(name)) or names
         return names[0] if random.random() < PLAIN_NAME_SHARE else random.choice(names)
 
@@ -170,18 +160,10 @@ class Chinese:
             said.append(f"拿着{self._name(held, scene.style == 'black and white', False, random)}")
         return said
 
-    def _says_ground(self, scene: Scene, random: Random) -> bool:
-        if scene.background.kind == "plain":
-            if scene.style == "black and white":
-                return False
-            if scene.background.colours == ("white",):
-                return random.random() < SAY_WHITE_SHARE
-        return random.random() < SAY_GROUND_SHARE
-
     def _ground_values(self, scene: Scene, random: Random | None) -> tuple[str, dict[str, str]]:
         """The kind of background in `phrases.toml`, and its colours' names; without `random` the plainest."""
         background = scene.background
-        if background.kind == "gradient" and scene.style == "black and white":
+        if background.kind == "gradient" and is_grey(scene):
             return "grey_gradient", {}
         names = []
         for colour in background.colours:
@@ -197,7 +179,7 @@ class Chinese:
         name = next((one for one in thing.chinese if not item.colour or not COLOUR_CHARACTERS & set(one)), "")
         parts.append(f"{dress}的" if dress else "")
         parts.append("" if item.size == "medium" else self.phrases["sizes"][item.size][0])
-        if item.colour and scene.style != "black and white":
+        if item.colour and not is_grey(scene):
             parts.append(f"{self.world.colours[item.colour]['zh'][0]}的")
         return "".join([*parts, name or thing.chinese[0]])
 

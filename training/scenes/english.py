@@ -7,20 +7,15 @@ from random import Random
 from typing import Any
 
 from training.scenes.names import COLOUR_WORDS
+from training.scenes.saying import AND_SHARE, PLAIN_NAME_SHARE, is_grey, said_colour, says_ground, size_word
 from training.scenes.scene import Item, Scene
 from training.scenes.world import Noun, World
 
 COUNTS = {2: ("two", "two", "two", "2"), 3: ("three", "three", "three", "3"), 4: ("four", "four", "four", "4")}
 SIZE_WORDS = frozenset({"tiny", "small", "little", "big", "large", "huge"})
 
-PLAIN_NAME_SHARE = 0.55
 TELEGRAPHIC_SHARE = 0.22
-SAY_SIZE_SHARE = 0.92
-SAY_OWN_COLOUR_SHARE = 0.18
-SAY_WHITE_SHARE = 0.2
-SAY_GROUND_SHARE = 0.95
 GROUND_FIRST_SHARE = 0.15
-AND_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -34,7 +29,7 @@ class English:
         """One caption."""
         telegraphic = random.random() < TELEGRAPHIC_SHARE
         shown = self._content(scene, random, bare=telegraphic)
-        ground = self._ground(scene, random)
+        ground = says_ground(scene, random)
         if telegraphic:
             tags = [shown, *self._ground_words(scene, random, "tag", said=ground)]
             if scene.style and random.random() < 0.5:
@@ -65,7 +60,7 @@ class English:
             text = self._plain_item(items[0], scene.count, scene)
         else:
             text = _listed([self._plain_item(item, 1, scene) for item in scene.items])
-        if scene.background.kind != "plain" or scene.style != "black and white":
+        if scene.background.kind != "plain" or not is_grey(scene):
             kind, names = self._ground_values(scene, None)
             text = f"{text} {self.phrases['grounds'][kind]['after'][0].format(**names)}"
         return f"{text}, {scene.style}" if scene.style else text
@@ -89,14 +84,9 @@ class English:
     ) -> str:
         """One thing, or `count` equal ones, with all that is to be said; `listed` puts clothes behind commas."""
         thing = self.world.things[item.thing]
-        grey = scene.style == "black and white"
-        size = random.choice(self.phrases["sizes"][item.size]) if item.size in self.phrases["sizes"] else ""
-        if random.random() > SAY_SIZE_SHARE or any(other.size != item.size for other in scene.items[:count]):
-            size = ""
-        colour = item.colour
-        if not colour and random.random() < SAY_OWN_COLOUR_SHARE:
-            colour = thing.colour
-        colour = "" if grey else colour
+        grey = is_grey(scene)
+        size = size_word(item, count, scene, self.phrases["sizes"], random)
+        colour = said_colour(item, thing, scene, random)
         noun = self._noun(thing.english, bool(item.colour) or grey, bool(size), random)
         if COLOUR_WORDS & set(noun.one.replace("-", " ").split()) and not item.colour:
             colour = ""
@@ -152,15 +142,6 @@ class English:
             parts.append(f"{verb} {held}")
         return " " + " and ".join(parts) if parts else ""
 
-    def _ground(self, scene: Scene, random: Random) -> bool:
-        """Whether the background is said."""
-        if scene.background.kind == "plain":
-            if scene.style == "black and white":
-                return False
-            if scene.background.colours == ("white",):
-                return random.random() < SAY_WHITE_SHARE
-        return random.random() < SAY_GROUND_SHARE
-
     def _ground_words(self, scene: Scene, random: Random, place: str, said: bool) -> list[str]:
         if not said:
             return []
@@ -171,7 +152,7 @@ class English:
     def _ground_values(self, scene: Scene, random: Random | None) -> tuple[str, dict[str, str]]:
         """The kind of background in `phrases.toml`, and its colours' names; without `random` the plainest."""
         background = scene.background
-        if background.kind == "gradient" and scene.style == "black and white":
+        if background.kind == "gradient" and is_grey(scene):
             return "grey_gradient", {}
         names = [
             _pick(self.world.colours[colour]["en"], random) if random else self.world.colours[colour]["en"][0]
@@ -189,7 +170,7 @@ class English:
     def _plain_item(self, item: Item, count: int, scene: Scene) -> str:
         thing = self.world.things[item.thing]
         size = "" if item.size == "medium" else item.size
-        adjectives = " ".join(word for word in (size, item.colour if scene.style != "black and white" else "") if word)
+        adjectives = " ".join(word for word in (size, item.colour if not is_grey(scene) else "") if word)
         noun = next((one for one in thing.english if not item.colour or not COLOUR_WORDS & set(one.one.split())),
                     thing.english[0])  # fmt: skip
         if count > 1:
