@@ -7,10 +7,9 @@ import pytest
 pytest.importorskip("PIL")
 pytest.importorskip("tomllib", reason="the recipe needs Python 3.11")
 
+from training.scenes.pieces import DRAWN, drawn
 from training.scenes.wardrobe import (
-    DRAWN,
     PLACES,
-    drawn,
     load_anchors,
     load_holdables,
     load_wearables,

@@ -10,10 +10,9 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from training.scenes.art import SPRITE_PIXELS, open_sprite
-from training.scenes.boxes import DRAWN
 from training.scenes.draw import LEVELS
 from training.scenes.facts import load_facts
-from training.scenes.wardrobe import drawn
+from training.scenes.pieces import DRAWN, drawn
 from training.scenes.world import World
 
 

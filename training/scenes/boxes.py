@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from training.scenes.facts import load_facts
 from training.scenes.layers import Pixels
-from training.scenes.wardrobe import drawn
+from training.scenes.pieces import DRAWN, drawn
 from training.scenes.world import World
-
-DRAWN = "drawn:"
-"""How the code of a piece begins that we draw ourselves."""
 
 
 def sprite_boxes(world: World) -> dict[str, Pixels]:

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from training.scenes.art import open_sprite
-from training.scenes.boxes import DRAWN, sprite_boxes
+from training.scenes.boxes import sprite_boxes
 from training.scenes.colours import recolour
 from training.scenes.draw import Picture, draw_scene
 from training.scenes.facts import load_facts
 from training.scenes.geometry import Box
 from training.scenes.grounds import draw_ground
 from training.scenes.layers import item_bounds, layers_of
+from training.scenes.pieces import DRAWN, drawn
 from training.scenes.scene import Scene
-from training.scenes.wardrobe import drawn
 from training.scenes.world import World
 
 SPRITES_KEPT, GROUNDS_KEPT = 4000, 512
