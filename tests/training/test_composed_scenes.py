@@ -206,7 +206,7 @@ def test_styles(cache: Path) -> None:
     }
     grey = drawn["black and white"]
     assert (grey[..., 0] == grey[..., 2]).all()
-    blocks = drawn["pixel art"].reshape(64, 4, 64, 4, 3)
+    blocks = drawn["pixel art"].reshape(32, 8, 32, 8, 3)
     assert (blocks == blocks[:, :1, :, :1]).all()
     white = (drawn["sticker"] == 255).all(2).sum()
     assert white > 500 > (drawn[""] == 255).all(2).sum()

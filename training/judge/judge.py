@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from training.judge.classes import COLOUR_CLASSES, NOTHING, Classes
 from training.judge.crops import crop, cut, shrink
 from training.judge.finder import PICTURE_PIXELS, Finder, Found
+from training.judge.grid import PIXEL_ART, is_pixel_art
 from training.judge.namer import Namer
 from training.judge.read import Reading, Seen
 from training.judge.settings import WEIGHTS, ReadingSettings
@@ -86,7 +87,7 @@ class Judge:
         spots = decode(torch.sigmoid(found.heat), found.place, self.settings.heat, self.settings.most)
         seen = self._name(pictures, spots)
         kinds = [self.classes.backgrounds[index] for index in found.background.argmax(dim=1).tolist()]
-        styles = [self.classes.styles[index] for index in found.style.argmax(dim=1).tolist()]
+        styles = self._styles(pictures, found.style)
         colours = found.colours.argsort(dim=1, descending=True).tolist()
         return [
             Reading(
@@ -96,6 +97,14 @@ class Judge:
             )
             for index, kind in enumerate(kinds)
         ]
+
+    def _styles(self, pictures: Tensor, said: Tensor) -> list[str]:
+        """What the finder says, but pixel art, which it cannot see, is measured."""
+        measured = is_pixel_art(pictures)
+        others = said.clone()
+        others[:, [number for number, name in enumerate(self.classes.styles) if name == PIXEL_ART]] = -torch.inf
+        named = [self.classes.styles[index] for index in others.argmax(dim=1).tolist()]
+        return [PIXEL_ART if yes else name for yes, name in zip(measured.tolist(), named, strict=True)]
 
     def _name(self, pictures: Tensor, spots: list[list[Spot]]) -> list[list[Seen]]:
         seen: list[list[Seen]] = [[] for _ in spots]

@@ -60,12 +60,13 @@ class ReadingSettings:
 
 @dataclass(frozen=True)
 class JudgeSettings:
-    """The whole recipe."""
+    """The whole recipe. `scenes` replaces rows of `SceneSettings` in the scenes to learn from."""
 
     finder: FinderSettings
     namer: NamerSettings
     supply: SupplySettings
     reading: ReadingSettings
+    scenes: dict[str, dict[str, float]]
 
 
 def load_judge_settings(path: Path = HERE / "judge.toml") -> JudgeSettings:
@@ -80,4 +81,5 @@ def load_judge_settings(path: Path = HERE / "judge.toml") -> JudgeSettings:
         namer=NamerSettings(**rows["namer"]),
         supply=SupplySettings(**rows["supply"]),
         reading=ReadingSettings(**rows["reading"]),
+        scenes=rows["scenes"],
     )

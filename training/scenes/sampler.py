@@ -12,7 +12,7 @@ from training.scenes.boxes import sprite_boxes
 from training.scenes.held_out import combinations_of, load_held_out
 from training.scenes.palette import PLAIN
 from training.scenes.placing import Placer
-from training.scenes.scene import RELATIONS, Background, Item, Scene
+from training.scenes.scene import Background, Item, Scene
 from training.scenes.settings import SceneSettings, load_scene_settings
 from training.scenes.world import Thing, World
 
@@ -49,7 +49,11 @@ class Sampler:
         style = weighted(self.settings.styles, random)
         if kind == "one":
             item = self.item(self._thing(random), random, weighted(self.settings.sizes, random))
+            if style == "pixel art" and item.size in ("tiny", "small"):
+                return None
             return Scene((self.placer.one(item, random),), background, style=style)
+        if style == "pixel art":
+            return None  # too coarse for more than one thing
         if kind == "several":
             item = self.item(self._thing(random), random, dressed=random.random() < 0.3)
             items = [replace(item, mirrored=self._mirrored(item.thing, random)) for _ in range(random.randint(2, 4))]
@@ -61,7 +65,7 @@ class Sampler:
         return self._related(items[0], items[1], background, style, random)
 
     def _related(self, first: Item, second: Item, background: Background, style: str, random: Random) -> Scene | None:
-        relation = random.choice(RELATIONS)
+        relation = weighted(self.settings.relations, random)
         if relation not in ("on", "in front of") and random.random() < ONE_SMALL:
             first = replace(first, size=random.choice(("small", "tiny")))
         placed = self.placer.related(first, second, relation, random)

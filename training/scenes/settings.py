@@ -20,6 +20,7 @@ class SceneSettings:
     kinds: dict[str, float]
     sizes: dict[str, float]
     grounds: dict[str, float]
+    relations: dict[str, float]
     styles: dict[str, float]
     shares: dict[str, float]
     placing: dict[str, float]

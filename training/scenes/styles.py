@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 RIM_SHARE = 0.022  # of the picture's side
-CELLS = 64  # pixels of pixel art a side
+CELLS = 32  # pixels of pixel art a side; one is a latent, so an autoencoder keeps them apart
 SHADES = 8  # values a channel of pixel art has
 RIM_BLUR = 1.2  # pixels
 
