@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from nutshell.machine import PeakMeter, available_bytes, probe
+from nutshell.machine import available_bytes, probe
 from nutshell.machine.memory import available_bytes as available_in
 
 GIB = 2**30
