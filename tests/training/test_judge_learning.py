@@ -26,10 +26,11 @@ from training.judge.namer import Namer, Names, namer_losses  # noqa: E402
 from training.judge.read import Reading, Seen  # noqa: E402
 from training.judge.ring import Ring, Rows  # noqa: E402
 from training.judge.settings import load_judge_settings  # noqa: E402
-from training.judge.supply import Source, to_unit  # noqa: E402
+from training.judge.supply import Source  # noqa: E402
 from training.judge.targets import build, decode  # noqa: E402
 from training.judge.train import moved, train_finder, train_namer  # noqa: E402
 from training.loop import Pace  # noqa: E402
+from training.pixels import to_unit  # noqa: E402
 from training.scenes.scene import Background, Item, Scene  # noqa: E402
 
 SETTINGS = load_judge_settings()

@@ -19,10 +19,11 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, l1_loss
 
-from training.artist.pictures import draw, split_scenes, to_unit, world_with_names
+from training.artist.pictures import draw, split_scenes, world_with_names
 from training.artist.settings import AutoencoderSettings, load_settings
 from training.cache import DEFAULT_CACHE
 from training.loop import Pace, train
+from training.pixels import to_unit
 
 
 def build(settings: AutoencoderSettings, size_pixels: int) -> AutoencoderKL:

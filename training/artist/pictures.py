@@ -30,8 +30,3 @@ def draw(scenes: list[Scene], world: World, settings: SceneSettings, cache_folde
     sprite = cache(partial(open_sprite, cache_folder))
     arrays = [np.asarray(compose(scene, world, settings, sprite)) for scene in scenes]
     return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
-
-
-def to_unit(pictures: torch.Tensor) -> torch.Tensor:
-    """uint8 0..255 -> float -1..1."""
-    return pictures.float() / 127.5 - 1.0

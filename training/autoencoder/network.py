@@ -6,6 +6,7 @@ import torch
 from diffusers import AutoencoderTiny
 from torch import Tensor
 
+from training import pixels
 from training.autoencoder.settings import NetworkSettings
 
 
@@ -25,7 +26,7 @@ def build(settings: NetworkSettings) -> AutoencoderTiny:
 
 def to_unit(pictures: Tensor) -> Tensor:
     """uint8 0..255 -> float -1..1, channels_last."""
-    return (pictures.float() / 127.5 - 1.0).contiguous(memory_format=torch.channels_last)
+    return pixels.to_unit(pictures).contiguous(memory_format=torch.channels_last)
 
 
 @torch.no_grad()

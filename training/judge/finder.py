@@ -15,6 +15,8 @@ from training.judge.namer import known_cross_entropy
 
 PICTURE_PIXELS = 128
 CELLS = PICTURE_PIXELS // 4
+PLACE_FROM = 0.3
+"""Heat above which a cell has to know the box."""
 
 
 class Found(NamedTuple):
@@ -105,9 +107,6 @@ def finder_losses(found: Found, targets: FinderTargets) -> dict[str, Tensor]:
         "style": style / count,
         "groups": 0.2 * groups / count,
     }
-
-
-PLACE_FROM = 0.3
 
 
 def _focal(logits: Tensor, heat: Tensor) -> Tensor:

@@ -19,8 +19,8 @@ from training.judge.grid import PIXEL_ART, is_pixel_art
 from training.judge.namer import Namer
 from training.judge.read import Reading, Seen
 from training.judge.settings import WEIGHTS, ReadingSettings
-from training.judge.supply import to_unit
 from training.judge.targets import Spot, decode
+from training.pixels import to_unit
 from training.scenes.geometry import size_name
 from training.scenes.scene import Background
 from training.scenes.settings import load_scene_settings

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.judge.classes import COLOUR_CLASSES, Classes
+from training.scenes.geometry import Box, area, shared_area
+from training.scenes.saying import is_grey
 from training.scenes.scene import Item, Scene
-
-Box = tuple[float, float, float, float]
-"""Left, top, right, bottom as shares of the picture's side."""
 
 UNKNOWN = -1
 """A label that nobody can tell from the picture; it takes no part in the loss."""
@@ -74,30 +73,15 @@ class Numbers:
         return np.array([name in shown for name in classes.groups], np.float32)
 
 
-def is_grey(scene: Scene) -> bool:
-    """Whether the style takes the colours away."""
-    return scene.style == "black and white"
-
-
 def covered(boxes: Sequence[Box]) -> list[bool]:
     """Which of the items, from back to front, lie partly behind a later one (by their boxes)."""
     return [
-        any(_overlap(box, later) > COVERED_FROM * _area(box) for later in boxes[index + 1 :])
+        any(shared_area(box, later) > COVERED_FROM * area(box) for later in boxes[index + 1 :])
         for index, box in enumerate(boxes)
     ]
 
 
 def overlap_share(first: Box, second: Box) -> float:
     """Intersection over union, 0..1."""
-    shared = _overlap(first, second)
-    return shared / max(1e-9, _area(first) + _area(second) - shared)
-
-
-def _area(box: Box) -> float:
-    return max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])
-
-
-def _overlap(first: Box, second: Box) -> float:
-    width = min(first[2], second[2]) - max(first[0], second[0])
-    height = min(first[3], second[3]) - max(first[1], second[1])
-    return max(0.0, width) * max(0.0, height)
+    shared = shared_area(first, second)
+    return shared / max(1e-9, area(first) + area(second) - shared)

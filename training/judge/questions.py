@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 
 from training.judge.classes import Classes
 from training.judge.read import Reading, Seen, holds
+from training.scenes.saying import is_grey
 from training.scenes.scene import Item, Scene
 
 QUESTIONS = ("thing", "colour", "count", "size", "background", "relation", "wearing", "holding", "style")
@@ -31,7 +32,7 @@ def answers(scene: Scene, reading: Reading, classes: Classes) -> dict[str, bool]
     if scene.items:
         right["thing"] = all(seen is not None for seen in _first_of_each(pairs, classes))
     checks = {
-        "colour": [_colour_right(*pair, classes) for pair in pairs if pair[0].colour and not _grey(scene)],
+        "colour": [_colour_right(*pair, classes) for pair in pairs if pair[0].colour and not is_grey(scene)],
         "size": [_has(seen, "size", item.size) for item, seen in pairs if item.size not in ("", UNSAID_SIZE)],
         "wearing": [_has(seen, "wearing", frozenset(item.wearing)) for item, seen in pairs if item.wearing],
         "holding": [_has(seen, "holding", item.holding) for item, seen in pairs if item.holding],
@@ -111,7 +112,7 @@ def _colour_right(item: Item, seen: Seen | None, classes: Classes) -> bool:
 
 def _background_right(scene: Scene, reading: Reading) -> bool:
     asked, seen = scene.background, reading.background
-    same_colours = not asked.colours or _grey(scene) or set(asked.colours) == set(seen.colours)
+    same_colours = not asked.colours or is_grey(scene) or set(asked.colours) == set(seen.colours)
     return asked.kind == seen.kind and same_colours
 
 
@@ -123,7 +124,3 @@ def _relation_right(scene: Scene, reading: Reading, classes: Classes) -> bool:
         for second in reading.seen
         if first is not second and first.thing == subject and second.thing == other
     )
-
-
-def _grey(scene: Scene) -> bool:
-    return scene.style == "black and white"

@@ -19,9 +19,10 @@ from training.judge.augment import Distort
 from training.judge.classes import Classes
 from training.judge.crops import cut, shrink
 from training.judge.finder import PICTURE_PIXELS
-from training.judge.labels import MAX_ITEMS, UNKNOWN, Box, ItemLabels, Numbers, covered, is_grey, overlap_share
+from training.judge.labels import MAX_ITEMS, UNKNOWN, Box, ItemLabels, Numbers, covered, overlap_share
 from training.judge.ring import Rows
 from training.judge.settings import SupplySettings
+from training.scenes.saying import is_grey
 from training.scenes.scene import Scene
 
 CHUNK = 32
@@ -168,11 +169,6 @@ def _draw_for_ever(make: Callable[[], Source], queue: Any) -> None:
 def to_tensor(pictures: NDArray[np.uint8]) -> Tensor:
     """(n, side, side, 3) to (n, 3, side, side)."""
     return torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))
-
-
-def to_unit(pictures: Tensor) -> Tensor:
-    """uint8 to float -1..1."""
-    return pictures.float() / 127.5 - 1
 
 
 def noise_picture(random: Random, side: int) -> Tensor:

@@ -1,6 +1,6 @@
 """Train the judge and measure it on scenes it never saw.
 
-    python -m training.judge.train [--minutes 31] [--resume] [--cache FOLDER] [--output FOLDER]
+    python -m training.judge.train [--minutes N] [--resume] [--cache FOLDER] [--output FOLDER]
 
 The finder learns from whole pictures, then the namer from boxes cut out of them. A process beside the training
 draws the scenes and keeps a few chunks ahead. Checkpoints and tables of losses lie in `judge` below the cache.
@@ -30,10 +30,11 @@ from training.judge.judge import Judge, Widths, load_judge, save_judge
 from training.judge.namer import Namer, Names, namer_losses
 from training.judge.ring import Ring, Rows
 from training.judge.settings import WEIGHTS, FinderSettings, JudgeSettings, NamerSettings, load_judge_settings
-from training.judge.supply import CHUNK, Beside, Source, to_unit
+from training.judge.supply import CHUNK, Beside, Source
 from training.judge.table import Table
 from training.judge.targets import build
 from training.loop import Pace, train
+from training.pixels import to_unit
 from training.scenes.names import load_world
 from training.scenes.sampler import Sampler
 from training.scenes.studio import Studio

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from training.scenes.art import SPRITE_PIXELS, open_sprite
+from training.scenes.art import SPRITE_PIXELS
 from training.scenes.draw import LEVELS
 from training.scenes.facts import load_facts
-from training.scenes.pieces import DRAWN, drawn
+from training.scenes.sprites import open_piece, sprite_numbers
 from training.scenes.world import World
 
 
@@ -21,16 +21,13 @@ class Bank:
     `number[code]` is a sprite's row, `hue_degrees` (n,) its own hue. 1,500 sprites take 530 MB."""
 
     def __init__(self, world: World, cache: Path, device: torch.device) -> None:
-        codes = [thing.code for thing in world.things.values()] + [piece.code for piece in world.wearables.values()]
-        self.number = {code: row for row, code in enumerate(dict.fromkeys(codes))}
+        self.number = sprite_numbers(world)
         facts = load_facts()
         hues = [facts[code].hue_degrees if code in facts else 0.0 for code in self.number]
         self.hue_degrees = torch.tensor(hues, device=device)
         full = torch.empty(len(self.number), 4, SPRITE_PIXELS, SPRITE_PIXELS, dtype=torch.uint8, device=device)
         for code, row in self.number.items():
-            own = code.startswith(DRAWN)
-            sprite = drawn(code.removeprefix(DRAWN)) if own else open_sprite(cache, code)
-            full[row] = torch.from_numpy(np.array(sprite)).permute(2, 0, 1)
+            full[row] = torch.from_numpy(np.array(open_piece(cache, code))).permute(2, 0, 1)
         self.sprites = [full]
         for _ in range(LEVELS - 1):
             self.sprites.append(torch.cat([_halved(part) for part in self.sprites[-1].split(64)]))

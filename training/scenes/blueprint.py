@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.scenes.boxes import sprite_boxes
 from training.scenes.draw import level_of, shadow_of
 from training.scenes.layers import layers_of
 from training.scenes.palette import RECOLOURS
 from training.scenes.scene import STYLES, Background, Scene
+from training.scenes.sprites import sprite_boxes, sprite_numbers
 from training.scenes.world import World
 
 NOTHING, SPRITE, SHADOW = 0, 1, 2
@@ -41,8 +41,7 @@ class Drafter:
     def __init__(self, world: World, picture_pixels: int = 256) -> None:
         self.world, self.picture_pixels = world, picture_pixels
         self.boxes = sprite_boxes(world)
-        codes = [thing.code for thing in world.things.values()] + [piece.code for piece in world.wearables.values()]
-        self.number = {code: row for row, code in enumerate(dict.fromkeys(codes))}
+        self.number = sprite_numbers(world)
 
     def draft(self, scenes: list[Scene]) -> Blueprint:
         """The numbers of some scenes."""

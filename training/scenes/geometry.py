@@ -30,12 +30,21 @@ def union(boxes: list[Box]) -> Box:
     return min(lefts), min(tops), max(rights), max(bottoms)
 
 
+def area(box: Box) -> float:
+    """Width times height; 0 for a box that is turned inside out."""
+    return max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])
+
+
+def shared_area(first: Box, second: Box) -> float:
+    """The area that lies in both."""
+    corners = max(first[0], second[0]), max(first[1], second[1]), min(first[2], second[2]), min(first[3], second[3])
+    return area(corners)
+
+
 def overlap(first: Box, second: Box) -> float:
     """Area of both in shares of the smaller one."""
-    width = min(first[2], second[2]) - max(first[0], second[0])
-    height = min(first[3], second[3]) - max(first[1], second[1])
-    smaller = min((box[2] - box[0]) * (box[3] - box[1]) for box in (first, second))
-    return max(0.0, width) * max(0.0, height) / smaller if smaller > 0 else 0.0
+    smaller = min(area(first), area(second))
+    return shared_area(first, second) / smaller if smaller > 0 else 0.0
 
 
 def relation_holds(relation: str, first: Box, second: Box, first_on_top: bool = True) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 
 from training.cache import DEFAULT_CACHE
+from training.scenes.names import load_world
 from training.scenes.scene import BACKGROUNDS, Scene
 from training.scenes.world import World
 
@@ -61,8 +62,6 @@ def choose(world: World, random: Random) -> list[str]:
 
 def main() -> None:
     """Write the list."""
-    from training.scenes.names import load_world
-
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE)
     chosen = choose(load_world(parser.parse_args().cache), Random(0))

@@ -169,15 +169,15 @@ def load_world(cache: Path) -> World:
             continue
         things[key] = _thing(key, code, fact, own, name or key, chinese.get(plain), grammar)
         keys[code] = key
-    anchors = load_anchors()
+    anchors, grips = load_anchors(), load_holdables()
     for key, thing in things.items():
         stand = keys.get(facts[thing.code].look_alike, "")
         things[key] = replace(thing, look_alike=stand, anchors=anchors.get(thing.code, {}))
     return World(
         things=things,
         wearables=load_wearables(),
-        holdables=tuple(keys[code] for code in load_holdables() if code in keys),
-        grips=load_holdables(),
+        holdables=tuple(keys[code] for code in grips if code in keys),
+        grips=grips,
         colours=_both(table["colours"]),
         grounds=_both(table["grounds"]),
     )

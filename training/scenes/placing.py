@@ -88,7 +88,7 @@ class Placer:
             b = self.settle(second, 1 - x + shift, level, self._side(second, 0.34, 0.44, random))
             # Both stand on one line.
             low = max(a.y + self._half_height(a), b.y + self._half_height(b))
-            return tuple(self.settle(i, i.x, low - self._half_height(i), i.side) for i in (a, b))  # type: ignore[return-value]
+            return self._standing(a, a.x, low, a.side), self._standing(b, b.x, low, b.side)
         if relation in ("above", "below"):
             y = 0.26 if relation == "above" else 0.74
             a = self.settle(first, 0.5 + shift, y, self._side(first, 0.3, 0.42, random))
@@ -97,13 +97,17 @@ class Placer:
             b = self.settle(second, 0.5 + shift, 0.72, random.uniform(0.4, 0.52))
             top = self.bounds(b, dressed=False)[1] + random.uniform(0.03, 0.08)
             a = replace(first, x=b.x + random.uniform(-0.03, 0.03), side=random.uniform(0.27, 0.38))
-            return self.settle(a, a.x, top - self._half_height(a), a.side), b
+            return self._standing(a, a.x, top, a.side), b
         b = self.settle(second, 0.5 + random.uniform(-0.1, 0.1), 0.42, random.uniform(0.5, 0.62))
         side = random.uniform(0.32, 0.42)
         away = random.choice((-1, 1)) * random.uniform(0.1, 0.2)
         low = self.bounds(b, dressed=False)[3] + random.uniform(0.04, 0.1)
         a = replace(first, x=b.x + away, side=side)
-        return self.settle(a, a.x, low - self._half_height(a), side), b
+        return self._standing(a, a.x, low, side), b
+
+    def _standing(self, item: Item, x: float, bottom: float, side: float) -> Item:
+        """The item with its own lower edge at `bottom`."""
+        return self.settle(item, x, bottom - self._half_height(item), side)
 
     def _half_height(self, item: Item) -> float:
         _, top, _, bottom = self.bounds(item, dressed=False)

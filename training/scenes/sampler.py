@@ -8,12 +8,12 @@ from itertools import accumulate
 from random import Random
 from typing import TypeVar
 
-from training.scenes.boxes import sprite_boxes
 from training.scenes.held_out import combinations_of, load_held_out
 from training.scenes.palette import PLAIN
 from training.scenes.placing import Placer
 from training.scenes.scene import Background, Item, Scene
 from training.scenes.settings import SceneSettings, load_scene_settings
+from training.scenes.sprites import sprite_boxes
 from training.scenes.world import Thing, World
 
 UNMIRRORED = ("symbol",)

@@ -10,16 +10,14 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from training.scenes.art import open_sprite
-from training.scenes.boxes import sprite_boxes
 from training.scenes.colours import recolour
 from training.scenes.draw import Picture, draw_scene
 from training.scenes.facts import load_facts
 from training.scenes.geometry import Box
 from training.scenes.grounds import draw_ground
 from training.scenes.layers import item_bounds, layers_of
-from training.scenes.pieces import DRAWN, drawn
 from training.scenes.scene import Scene
+from training.scenes.sprites import open_piece, sprite_boxes
 from training.scenes.world import World
 
 SPRITES_KEPT, GROUNDS_KEPT = 4000, 512
@@ -53,9 +51,7 @@ class Studio:
         if level:
             whole = self._sprite(code, colour, 0)
             return whole.resize((whole.width >> level, whole.height >> level), Image.Resampling.BOX)
-        if code.startswith(DRAWN):
-            return drawn(code.removeprefix(DRAWN))
-        sprite = open_sprite(self.cache, code)
+        sprite = open_piece(self.cache, code)
         if not colour:
             return sprite
         values = torch.from_numpy(np.asarray(sprite, np.float32) / 255).permute(2, 0, 1)[None]
