@@ -9,9 +9,10 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,13 +26,17 @@ SAVE_EVERY_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class Pace:
-    """How fast to learn: `warmup` and `decay_from` are shares of `minutes`, `ema` the average's decay (0: none)."""
+    """How fast to learn: `warmup` and `decay_from` are shares of `minutes`, `ema` the average's decay (0: none).
+
+    `rates` are factors on the learning rate of the parameters whose names begin so.
+    """
 
     minutes: float
     learning_rate: float
     warmup: float
     decay_from: float
     ema: float = 0.0
+    rates: Mapping[str, float] = field(default_factory=dict)
 
 
 class Budget:
@@ -68,6 +73,15 @@ def update_average(average: nn.Module, model: nn.Module, decay: float, step: int
     torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
 
 
+def parameter_groups(model: nn.Module, rates: Mapping[str, float]) -> list[dict[str, Any]]:
+    """The parameters by their factor on the learning rate, as an optimizer takes them."""
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        rate = next((factor for start, factor in rates.items() if name.startswith(start)), 1.0)
+        groups.setdefault(rate, []).append(parameter)
+    return [{"params": parameters, "rate": rate} for rate, parameters in groups.items()]
+
+
 def train(
     model: nn.Module,
     loss_of: Callable[[nn.Module, tuple[Tensor, ...]], Tensor],
@@ -83,9 +97,7 @@ def train(
     """
     device = next(model.parameters()).device
     average = copy.deepcopy(model).requires_grad_(False)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=pace.learning_rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True
-    )
+    optimizer = torch.optim.AdamW(parameter_groups(model, pace.rates), betas=(0.9, 0.98), weight_decay=0.01, fused=True)
     step, spent = 0, 0.0
     if resume and (state := load_state(checkpoint, device)) is not None:
         model.load_state_dict(state["model"])
@@ -103,7 +115,7 @@ def train(
     budget, saved, mean_loss = Budget(pace.minutes, spent), spent, 0.0
     while budget.share < 1:
         for group in optimizer.param_groups:
-            group["lr"] = pace.learning_rate * rate_factor(budget.share, pace.warmup, pace.decay_from)
+            group["lr"] = pace.learning_rate * group["rate"] * rate_factor(budget.share, pace.warmup, pace.decay_from)
         loss = replicas.backward(loss_of, tuple(tensor.to(device) for tensor in draw_batch(budget.share)))
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()

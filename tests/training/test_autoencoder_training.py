@@ -26,6 +26,7 @@ from training.scenes import pool as pool_module  # noqa: E402
 from training.scenes.drafts import Drafts  # noqa: E402
 from training.scenes.live import Live  # noqa: E402
 from training.scenes.pool import Pool, draw_shard, pool_folder  # noqa: E402
+from training.scenes.sampler import Sampler  # noqa: E402
 
 SETTINGS = load_autoencoder_settings()
 SMALL = replace(SETTINGS.network, width=16, encoder_blocks=(0, 1, 1, 1), decoder_blocks=(1, 1, 1, 1))
@@ -78,7 +79,7 @@ def test_live_scenes_are_new_at_every_call(cache: Path) -> None:
 def test_drafts_come_in_the_same_order_from_any_number_of_processes() -> None:
     rows = []
     for processes in (1, 2):
-        with Drafts(fake_world(), 1, 3, processes) as drafts:
+        with Drafts(Sampler(fake_world()), 1, 3, processes) as drafts:
             rows.append([next(drafts)[0] for _ in range(3)])
     assert rows[0] == rows[1]
     assert len({str(scene) for scenes in rows[0] for scene in scenes}) == 9

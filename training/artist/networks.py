@@ -1,16 +1,14 @@
-"""The text encoder and the UNet of the recipe, as Hugging Face's own classes."""
+"""The text encoder, the UNets and the noise of the recipe, as Hugging Face's own classes."""
 
 from __future__ import annotations
 
-import json
-import shutil
-from pathlib import Path
-
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from safetensors.torch import load_file, save_file
+import torch
+from diffusers import DDIMScheduler, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
+from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from training.artist.settings import DenoiserSettings, TextSettings
+from training.artist.settings import TextSettings, UNetSettings
 
 
 def build_text_encoder(settings: TextSettings, tokenizer: CLIPTokenizer) -> CLIPTextModel:
@@ -32,24 +30,36 @@ def build_text_encoder(settings: TextSettings, tokenizer: CLIPTokenizer) -> CLIP
     )
 
 
-def build_unet(settings: DenoiserSettings, text_width: int, latent_size: int) -> UNet2DConditionModel:
-    """A fresh UNet; `attention[i]` says whether level i reads the text."""
+def build_unet(settings: UNetSettings, text_width: int, latent_size: int = 32) -> UNet2DConditionModel:
+    """A fresh UNet for latents (4, `latent_size`, `latent_size`)."""
     pairs = [
-        ("CrossAttnDownBlock2D", "CrossAttnUpBlock2D") if a else ("DownBlock2D", "UpBlock2D")
-        for a in settings.attention
+        ("CrossAttnDownBlock2D", "CrossAttnUpBlock2D") if attends else ("DownBlock2D", "UpBlock2D")
+        for attends in settings.attention
     ]
-    return UNet2DConditionModel(
+    unet = UNet2DConditionModel(
         sample_size=latent_size,
         in_channels=4,
         out_channels=4,
-        block_out_channels=tuple(settings.channels),
+        block_out_channels=settings.channels,
         down_block_types=tuple(down for down, _ in pairs),
         up_block_types=tuple(up for _, up in reversed(pairs)),
         layers_per_block=settings.layers_per_block,
-        attention_head_dim=tuple(width // settings.head_size for width in settings.channels),
+        # diffusers' name is wrong: this is the number of heads.
+        attention_head_dim=tuple(max(1, width // settings.head_size) for width in settings.channels),
         cross_attention_dim=text_width,
         norm_num_groups=settings.norm_groups,
     )
+    return unet
+
+
+def for_training(unet: UNet2DConditionModel) -> UNet2DConditionModel:
+    """The layout and the attention that train fastest on the device where the UNet is.
+
+    On a CPU the backward pass of PyTorch's fused attention takes longer than plain matrices do.
+    """
+    if unet.device.type == "cpu":
+        unet.set_attn_processor(AttnProcessor())
+    return unet.to(memory_format=torch.channels_last)
 
 
 def build_scheduler() -> DDIMScheduler:
@@ -68,42 +78,7 @@ def build_scheduler() -> DDIMScheduler:
     )
 
 
-def save_model(
-    folder: Path, unet: UNet2DConditionModel, text_encoder: CLIPTextModel, tokenizer_folder: Path, vae_folder: Path
-) -> None:
-    """Write the standard Stable Diffusion layout, weights in fp16."""
-    pipeline = StableDiffusionPipeline(
-        vae=AutoencoderKL.from_pretrained(vae_folder).half(),
-        text_encoder=text_encoder.half(),
-        tokenizer=CLIPTokenizer.from_pretrained(tokenizer_folder),
-        unet=unet.half(),
-        scheduler=build_scheduler(),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
-    pipeline.save_pretrained(folder, safe_serialization=True)
-    # transformers 5 would write one `tokenizer.json`; the classic four files serve every loader.
-    shutil.rmtree(folder / "tokenizer")
-    shutil.copytree(tokenizer_folder, folder / "tokenizer")
-    _restore_prefix(folder / "text_encoder" / "model.safetensors")
-    _forget_origin(folder / "vae" / "config.json")
-    for path in folder.rglob("*.safetensors"):
-        path.chmod(0o644)
-
-
-def _restore_prefix(path: Path) -> None:
-    """Name the text encoder's tensors `text_model.…`, as every Stable Diffusion checkpoint does.
-
-    transformers 5 leaves the prefix out when it saves, and reads both.
-    """
-    tensors = load_file(path)
-    named = {name if name.startswith("text_model.") else f"text_model.{name}": part for name, part in tensors.items()}
-    save_file(named, path, metadata={"format": "pt"})
-
-
-def _forget_origin(path: Path) -> None:
-    """Drop the folder of this machine that diffusers notes in a config."""
-    facts = json.loads(path.read_text(encoding="utf-8"))
-    facts.pop("_name_or_path", None)
-    path.write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+def tokenize(tokenizer: CLIPTokenizer, words: list[str]) -> Tensor:
+    """Token ids padded to the model's length: (texts, max_length)."""
+    ids: Tensor = tokenizer(words, padding="max_length", truncation=True, return_tensors="pt").input_ids
+    return ids

@@ -1,95 +1,129 @@
-"""The recipe's numbers, read from `artist.toml` into frozen dataclasses."""
+"""The recipe's numbers, read from `recipes/` into frozen dataclasses."""
 
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
-HERE = Path(__file__).parent
-Colour = tuple[int, int, int]
+from training.scenes.settings import SceneSettings, load_scene_settings
 
-
-@dataclass(frozen=True)
-class SceneSettings:
-    """How a picture is put together (sizes in pixels)."""
-
-    size_pixels: int
-    sprite_pixels: int
-    held_out_one_in: int
-    backgrounds: dict[str, Colour]
+RECIPES = Path(__file__).parent / "recipes"
+WHOLE = "gpu"
 
 
 @dataclass(frozen=True)
-class AutoencoderSettings:
-    """Widths, losses and time of the autoencoder."""
+class WorldSettings:
+    """What can be drawn."""
 
-    channels: list[int]
-    layers_per_block: int
-    norm_groups: int
-    crop_pixels: int
-    batch: int
-    whole_from: float
-    learning_rate: float
-    minutes: float
-    gradient_weight: float
-    kl_weight: float
-    anchor_weight: float
+    things: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LatentSettings:
+    """How many scenes are drawn and encoded beforehand."""
+
+    scenes: int
+    held_scenes: int
 
 
 @dataclass(frozen=True)
 class TextSettings:
-    """Size of the CLIP text encoder and of its vocabulary."""
+    """Size of the CLIP text encoder and of its vocabulary, and how it is taught before the UNet."""
 
     layers: int
     width: int
     heads: int
     max_length: int
     max_english_merges: int
+    captions: int
     batch: int
     learning_rate: float
+    warmup: float
+    decay_from: float
     minutes: float
 
 
 @dataclass(frozen=True)
-class DenoiserSettings:
-    """Widths, losses and time of the UNet."""
+class UNetSettings:
+    """Widths of a UNet; `attention[i]` says whether level i attends to itself and to the text."""
 
-    channels: list[int]
-    attention: list[bool]
+    channels: tuple[int, ...]
+    attention: tuple[bool, ...]
     layers_per_block: int
     head_size: int
     norm_groups: int
+
+
+@dataclass(frozen=True)
+class TeacherTraining:
+    """Losses, rates and time of the teacher; see the comments in `recipes/gpu.toml`."""
+
     batch: int
     learning_rate: float
+    text_rate: float
     warmup: float
     decay_from: float
     minutes: float
     ema: float
     snr_cap: float
     empty_caption: float
-    white_share: float
     noisy_share: float
     pure_noise_share: float
+    layout_weight: float
+    simple_until: float
 
 
 @dataclass(frozen=True)
-class Settings:
+class Recipe:
     """The whole recipe."""
 
-    scene: SceneSettings
-    autoencoder: AutoencoderSettings
+    name: str
+    world: WorldSettings
+    scenes: SceneSettings
+    latents: LatentSettings
     text: TextSettings
-    denoiser: DenoiserSettings
+    teacher: UNetSettings
+    teacher_training: TeacherTraining
 
 
-def load_settings(path: Path = HERE / "artist.toml") -> Settings:
-    """Read the recipe; a missing or unknown row is a `TypeError` that names it."""
-    table = tomllib.loads(path.read_text(encoding="utf-8"))
-    backgrounds = {name: tuple(rgb) for name, rgb in table["scene"].pop("backgrounds").items()}
-    return Settings(
-        scene=SceneSettings(backgrounds=backgrounds, **table["scene"]),
-        autoencoder=AutoencoderSettings(**table["autoencoder"]),
-        text=TextSettings(**table["text"]),
-        denoiser=DenoiserSettings(**table["denoiser"]),
-    )
+def load_recipe(name: str, folder: Path = RECIPES) -> Recipe:
+    """Read `name`.toml over the rows of `gpu.toml`; a missing or unknown row is a `TypeError` that names it."""
+    table = _read(folder / f"{WHOLE}.toml")
+    if name != WHOLE:
+        table = merged(table, _read(folder / f"{name}.toml"))
+    changes = table.pop("scenes")
+    parts: dict[str, Any] = {"name": name, "scenes": changed_scenes(load_scene_settings(), changes)}
+    kinds = {"world": WorldSettings, "latents": LatentSettings, "text": TextSettings, "teacher": UNetSettings,
+             "teacher_training": TeacherTraining}  # fmt: skip
+    for key, rows in table.items():
+        if key not in kinds:
+            raise TypeError(f"{name}.toml has a table [{key}] that nobody reads")
+        parts[key] = kinds[key](**{row: tuple(v) if isinstance(v, list) else v for row, v in rows.items()})
+    return Recipe(**parts)
+
+
+def merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with the rows of `change` in place of its own, table by table."""
+    result = dict(base)
+    for key, value in change.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = merged(result[key], value) if both else value
+    return result
+
+
+def changed_scenes(scenes: SceneSettings, changes: Mapping[str, Any]) -> SceneSettings:
+    """Scene settings with some rows, or some entries of a table, replaced."""
+    known = {field.name for field in fields(SceneSettings)}
+    if unknown := set(changes) - known:
+        raise TypeError(f"[scenes] has rows that nobody reads: {', '.join(sorted(unknown))}")
+    new = {key: merged(getattr(scenes, key), v) if isinstance(v, Mapping) else v for key, v in changes.items()}
+    if "sides" in new:
+        new["sides"] = {size: tuple(pair) for size, pair in new["sides"].items()}
+    return replace(scenes, **new)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return tomllib.loads(path.read_text(encoding="utf-8"))

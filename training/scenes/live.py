@@ -10,6 +10,7 @@ from torch import Tensor
 
 from training.scenes.batch import BatchStudio
 from training.scenes.drafts import Drafts
+from training.scenes.sampler import Sampler
 from training.scenes.world import World
 
 
@@ -19,7 +20,7 @@ class Live:
     def __init__(
         self, world: World, cache: Path, device: str, seed: int, keep: int = 4096, fresh: int = 64, processes: int = 8
     ) -> None:
-        self.drafts = Drafts(world, seed, fresh, processes)
+        self.drafts = Drafts(Sampler(world), seed, fresh, processes)
         self.studio = BatchStudio(world, cache, device)
         self.place = 0
         self.ring = torch.cat([self._draw() for _ in range(-(-keep // fresh))])

@@ -1,0 +1,119 @@
+"""Train the teacher: a UNet on the latents of the recipe's scenes, with the text encoder that reads their captions.
+
+    python -m training.artist.teacher [--recipe cpu] [--minutes 120] [--resume]
+
+Draws and encodes the scenes and teaches the text encoder first, where that has not been done yet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import torch
+from diffusers import UNet2DConditionModel
+from torch import Tensor, nn
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from training.artist import text
+from training.artist.batches import Batches
+from training.artist.latents import draw_latents, load_latents
+from training.artist.layout import LayoutHead, Mapper
+from training.artist.networks import build_scheduler, build_unet, for_training
+from training.artist.noise import add_noise, draw_steps
+from training.artist.options import Options, read_options
+from training.artist.package import Artist, save_artist
+from training.artist.settings import TeacherTraining
+from training.artist.subjects import recipe_sampler
+from training.loop import Pace, train
+from training.scenes.studio import Studio
+
+
+class Teacher(nn.Module):
+    """UNet, text encoder, and the head that reads a layout from the UNet's second ascending level."""
+
+    def __init__(self, unet: UNet2DConditionModel, text_encoder: CLIPTextModel, mapper: Mapper) -> None:
+        super().__init__()
+        self.unet, self.text_encoder = unet, text_encoder
+        read = unet.up_blocks[-3]  # its output has 16 cells a side
+        self.layout_head = LayoutHead(read.resnets[-1].out_channels, mapper)
+        read.register_forward_hook(self._keep)
+
+    def _keep(self, _module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        self.features = output
+
+    def loss(self, batch: tuple[Tensor, ...], alphas: Tensor, settings: TeacherTraining) -> Tensor:
+        """Loss of token ids, latents and layouts (kind, colour, worn)."""
+        ids, latents, *layout = batch
+        steps = draw_steps(len(latents), settings, len(alphas) - 1, latents.device)
+        noised = add_noise(latents, steps, alphas)
+        with torch.autocast(latents.device.type, dtype=torch.bfloat16):
+            condition = self.text_encoder(ids).last_hidden_state
+            predicted = self.unet(noised.noisy, steps, condition).sample
+            layout_loss = self.layout_head.loss(self.features, *layout)
+        self.features = None
+        return noised.error(predicted, settings.snr_cap) + settings.layout_weight * layout_loss
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What must be there before the UNet: batches, the text encoder, the tokenizer's folder."""
+
+    batches: Batches
+    text_encoder: CLIPTextModel
+    tokenizer: Path
+    studio: Studio
+
+
+def prepare(options: Options) -> Ground:
+    """Latents and text encoder, made where they are missing."""
+    recipe, work = options.recipe, options.work
+    sampler = recipe_sampler(recipe, options.cache)
+    latents, scenes = load_latents(
+        draw_latents(recipe, options.cache, "train", recipe.latents.scenes, options.device.type)
+    )
+    if not (work / "text_encoder" / "config.json").is_file():
+        text.learn(options)
+    tokenizer = CLIPTokenizer.from_pretrained(work / "tokenizer")
+    text_encoder = CLIPTextModel.from_pretrained(work / "text_encoder")
+    batches = Batches(latents.to(options.device), scenes, sampler.world, tokenizer, Random())
+    return Ground(batches, text_encoder, work / "tokenizer", Studio(sampler.world, options.cache))
+
+
+def main() -> None:
+    """Train for the budget; at every checkpoint write the averaged model."""
+    options = read_options(__doc__)
+    recipe, work, device = options.recipe, options.work, options.device
+    settings = recipe.teacher_training
+    ground = prepare(options)
+    mapper = Mapper(ground.batches.world)
+    layout = mapper.layout(ground.batches.scenes, ground.studio)
+    unet = for_training(build_unet(recipe.teacher, recipe.text.width).to(device))
+    teacher = Teacher(unet, ground.text_encoder, mapper).to(device)
+    print(f"unet {sum(p.numel() for p in unet.parameters()) / 1e6:.2f} M", flush=True)
+    alphas = build_scheduler().alphas_cumprod.to(device)
+
+    def draw_batch(share: float) -> tuple[Tensor, ...]:
+        batch = ground.batches.draw(settings.batch, settings.empty_caption, share < settings.simple_until)
+        maps = (part[batch.numbers] for part in (layout.kind, layout.colour, layout.worn))
+        return batch.ids, batch.latents, *maps
+
+    def save(average: nn.Module) -> None:
+        save_artist(Artist(average.unet, average.text_encoder, ground.tokenizer), work / "teacher")
+
+    _, steps = train(
+        teacher,
+        lambda network, batch: network.loss(batch, alphas, settings),
+        draw_batch,
+        Pace(options.minutes or settings.minutes, settings.learning_rate, settings.warmup, settings.decay_from,
+             settings.ema, {"text_encoder.": settings.text_rate}),
+        work / "teacher-training",
+        options.resume,
+        save,
+    )  # fmt: skip
+    print(f"{steps} steps, {steps * settings.batch} pictures")
+
+
+if __name__ == "__main__":
+    main()
