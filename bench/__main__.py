@@ -89,7 +89,7 @@ def _flags() -> list[str]:
 def _folder(model: str, options: argparse.Namespace) -> Path:
     """A built model, or one that Nutshell finds by its name or path."""
     if model not in SPECS:
-        return find(model)
+        return find(model).path
     return build(SPECS[model], WORK / f"{model}-{options.stored}-{options.vae}", options.stored, options.vae)
 
 

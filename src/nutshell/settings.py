@@ -141,6 +141,8 @@ class Setting:
         return "" if self.default in (None, (), "") else str(self.default)
 
 
+DEFAULT_MODEL = "artist"
+
 _CARD = "the model's own"
 SETTINGS: tuple[Setting, ...] = (
     # what to draw
@@ -160,7 +162,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("mask_blur", NUMBER, "with --mask: pixels over which redrawn and kept parts blend", 4.0, "4"),
     Setting("clip_skip", WHOLE, "last layers of the text encoder to leave out", 0),
     # what draws it
-    Setting("model", NAME, "a model's name, its folder, or its .safetensors file", "artist", group="model"),
+    Setting("model", NAME, "a model's name, its folder, or its .safetensors file", DEFAULT_MODEL, group="model"),
     Setting("models", PATH, "a folder in which models are looked for by name", None, "none", group="model"),
     Setting("vae", PATH, "another autoencoder: a folder or file", None, _CARD, group="model"),
     Setting("preview_vae", PATH, "with --preview: a tiny autoencoder for sharper ones", None, "none", group="model"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nutshell.catalogue import ModelCard, card, cards
+from nutshell.catalogue.card import check_bases
 from nutshell.errors import ModelError, ModelNotFound
 from nutshell.sampling import find_sampler
 
@@ -37,3 +38,13 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
 def test_a_broken_card_is_named(table: dict[str, object], says: str) -> None:
     with pytest.raises(ModelError, match=says):
         ModelCard.read("mine", table)
+
+
+def test_a_base_is_a_whole_model() -> None:
+    whole = ModelCard.read("whole", {"title": "t", "licence": "MIT", "folder": "whole"})
+    half = ModelCard.read("half", {"title": "t", "licence": "MIT", "folder": "half", "base": "whole"})
+    quarter = ModelCard.read("quarter", {"title": "t", "licence": "MIT", "folder": "quarter", "base": "half"})
+    check_bases({"whole": whole, "half": half})
+    for wrong in ({"half": half}, {"whole": whole, "half": half, "quarter": quarter}):
+        with pytest.raises(ModelError, match="is no whole built-in model"):
+            check_bases(wrong)

@@ -7,19 +7,22 @@ from pathlib import Path
 import pytest
 
 from nutshell.errors import ModelNotFound
-from nutshell.store import builtin_folder, find
+from nutshell.store import Found, builtin_folder, find
 
 
 def test_finds_the_builtin_model() -> None:
-    assert find("artist") == builtin_folder() / "artist"
-    assert (find("artist") / "model_index.json").is_file()
+    found = find("artist")
+    assert found.path == builtin_folder() / "artist"
+    assert (found.path / "model_index.json").is_file()
+    assert found.card is not None
+    assert found.card.name == "artist"
 
 
 def test_finds_paths_and_names_in_folders(tmp_path: Path) -> None:
     file = tmp_path / "some model.safetensors"
     file.touch()
-    assert find(file) == file
-    assert find("some model.safetensors", (tmp_path,)) == file
+    assert find(file) == Found(file)
+    assert find("some model.safetensors", (tmp_path,)).path == file
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ else:
 class ModelCard:
     """One model.
 
-    name: how users call it. folder: of a built-in model, below `nutshell/builtin`. licence: SPDX id.
+    name: how users call it. folder: of a built-in model, below `nutshell/builtin`. base: name of the model
+    whose parts it shares, that is those which are not in its own folder; "" if none. licence: SPDX id.
     width, height: native size in pixels. steps, guidance, sampler, schedule, spacing: what suits it.
     preview: linear map from a latent cell to its mean colour, one row of (red, green, blue) in 0..1 for
     each latent channel and a last one for the offset; empty if unknown.
@@ -31,6 +32,7 @@ class ModelCard:
     title: str
     licence: str
     folder: str = ""
+    base: str = ""
     width: int = 512
     height: int = 512
     steps: int = 20
@@ -58,6 +60,13 @@ class ModelCard:
         return ModelCard(**{**table, "name": name, "preview": preview})
 
 
+def check_bases(found: Mapping[str, ModelCard]) -> None:
+    """Raise ModelError for a card whose base is not there, or shares parts itself."""
+    for each in found.values():
+        if each.base and (each.base not in found or found[each.base].base or not found[each.base].folder):
+            raise ModelError(f"the card {each.name!r}: its base {each.base!r} is no whole built-in model")
+
+
 @lru_cache(maxsize=1)
 def cards() -> Mapping[str, ModelCard]:
     """Every card that comes with the program, by name."""
@@ -66,6 +75,7 @@ def cards() -> Mapping[str, ModelCard]:
         if file.name.endswith(".toml"):
             name = file.name.removesuffix(".toml")
             found[name] = ModelCard.read(name, tomllib.loads(file.read_text("utf-8")))
+    check_bases(found)
     return found
 
 

@@ -95,4 +95,4 @@ def _model(settings: Settings) -> str | Path:
     name: str = settings["model"]
     if settings["models"] is None or name in cards():
         return name
-    return find(name, (settings["models"],))
+    return find(name, (settings["models"],)).path

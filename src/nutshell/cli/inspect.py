@@ -49,7 +49,7 @@ def main(words: Sequence[str]) -> int:
         from nutshell.store import find
 
         found = find(arguments.file, (settings["models"],) if settings["models"] else ())
-        described = describe_checkpoint(found)
+        described = describe_checkpoint(found.path, found.base)
         lines = [_json(_plain(described))] if settings["json"] else model_lines(described)
     for line in lines:
         print(line)

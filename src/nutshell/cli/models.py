@@ -29,11 +29,10 @@ def main(words: Sequence[str]) -> int:
 def built_in() -> Iterator[dict[str, Any]]:
     """The models that have a card."""
     from nutshell.catalogue import cards
-    from nutshell.store import builtin_folder
+    from nutshell.store import installed
 
     for card in cards().values():
-        installed = bool(card.folder) and (builtin_folder() / card.folder / "model_index.json").exists()
-        yield {"name": card.name, "title": card.title, "licence": card.licence, "installed": installed}
+        yield {"name": card.name, "title": card.title, "licence": card.licence, "installed": installed(card)}
 
 
 def given(folder: Path | None) -> Iterator[dict[str, Any]]:

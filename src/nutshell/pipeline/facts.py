@@ -139,6 +139,12 @@ def _diffusion(checkpoint: Checkpoint, prediction: str | None) -> Diffusion:
             "--prediction v_prediction",
             checkpoint.path.name,
         )
+    if checkpoint.layout == "diffusers" and checkpoint.scheduler_config is None:
+        _LOG.warning(
+            "%s has no scheduler/scheduler_config.json: Stable Diffusion's noise levels are assumed; if pictures come "
+            "out as blots, add that file from the model these weights belong to",
+            checkpoint.path.name,
+        )
     if prediction or hint.prediction:
         diffusion = diffusion.replace(prediction=prediction or hint.prediction)
     if hint.zero_terminal_snr is not None:

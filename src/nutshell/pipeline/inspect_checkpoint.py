@@ -51,13 +51,14 @@ class Description:
         return sum(part.parameters for part in self.parts)
 
 
-def describe_checkpoint(path: Path) -> Description:
+def describe_checkpoint(path: Path, base: Path | None = None) -> Description:
     """Describe a model folder, a whole .safetensors model, an embedding, or any other safetensors file.
 
+    base: the folder of the model whose parts it shares.
     Raises ModelNotFound, CorruptFile or PickleRefused as opening does; a model that cannot run is described.
     """
     try:
-        checkpoint = open_checkpoint(path)
+        checkpoint = open_checkpoint(path, base=base)
     except UnsupportedModel as error:
         if path.is_dir():
             raise
@@ -132,6 +133,8 @@ def _facts(checkpoint: Checkpoint) -> dict[str, str]:
     """What the files say for certain about the model as a whole."""
     hint = checkpoint.prediction_hint()
     facts: dict[str, str] = {}
+    if checkpoint.base:
+        facts["other parts in"] = str(checkpoint.base)
     if checkpoint.class_name:
         facts["pipeline"] = checkpoint.class_name
     if hint.family:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,10 +14,9 @@ from typing import Any
 import numpy as np
 
 from nutshell import __version__
-from nutshell.catalogue import cards
 from nutshell.engines import NAMES, Engine, open_engine
 from nutshell.engines.cost import price
-from nutshell.errors import EngineUnavailable, UsageError
+from nutshell.errors import EngineUnavailable, ModelNotFound, UsageError
 from nutshell.machine import PeakMeter, probe
 from nutshell.networks.autoencoder_tiny import AutoencoderTinyConfig
 from nutshell.networks.ops import Network
@@ -29,16 +29,19 @@ from nutshell.pipeline.preview import TinyPreview
 from nutshell.pipeline.request import Request
 from nutshell.pipeline.stages import Stages
 from nutshell.plan import EngineChoice, Plan, StageNeed, make_plan
+from nutshell.settings import DEFAULT_MODEL
 from nutshell.store import find
 from nutshell.tokens import Tokenizer
 from nutshell.weights import Checkpoint, Part, load_embedding, open_checkpoint, open_part
+
+_LOG = logging.getLogger(__name__)
 
 _FIELDS = {field.name for field in fields(Request)} - {"prompt", "count"}
 _SEEDS = 2**32
 
 
 def load(
-    model: str | Path = "artist",
+    model: str | Path = DEFAULT_MODEL,
     *,
     engine: str | None = None,
     precision: str | None = None,
@@ -57,12 +60,10 @@ def load(
     previews than the linear ones. Headers and sizes are checked now, weights
     are read when the first picture is drawn. Raises a NutshellError that says what is wrong.
     """
-    name = str(model)
-    path = find(model)
-    checkpoint = open_checkpoint(path)
-    card = cards().get(name)
+    found = find(model)
+    checkpoint, card = open_checkpoint(found.path, base=found.base), found.card
     opened = open_part(Path(vae), "vae") if vae is not None else checkpoint.open("vae")
-    facts = read_facts(checkpoint, opened, card.name if card else path.stem, card, prediction)
+    facts = read_facts(checkpoint, opened, card.name if card else found.path.stem, card, prediction)
     inversions = [load_embedding(Path(file)) for file in embeddings]
     for inversion in inversions:
         inversion.check_width(facts.text.width)
@@ -114,6 +115,7 @@ class Model:
         self._precision = precision
         self._threads = threads
         self._closed = False
+        self._told: set[str] = set()
 
     def generate(self, prompt: str, *, on_step: OnStep | None = None, **request: Any) -> Picture:
         """Draw one picture. Further arguments are those of `Request`.
@@ -131,6 +133,7 @@ class Model:
             raise UsageError("this model has been closed", "load it again")
         begun, meter = time.perf_counter(), PeakMeter()
         order = self._order(request)
+        self._tell(order.notices)
         plan = self.plan(order)
         for seed, image in draw(order, plan, self._kit, on_step):
             parameters = self._parameters(order, plan, seed)
@@ -172,6 +175,13 @@ class Model:
             width, height = fitted_size(request.image, native.width * native.height)
         seed = secrets.randbelow(_SEEDS) if request.seed is None else request.seed
         return place_order(request, self.facts, self.tokenizer, request.width or width, request.height or height, seed)
+
+    def _tell(self, notices: tuple[str, ...]) -> None:
+        """Each once, however many requests it is true of."""
+        for notice in notices:
+            if notice not in self._told:
+                self._told.add(notice)
+                _LOG.warning("%s", notice)
 
     def _need(self, network: Network) -> StageNeed:
         cost = price(network, self._parts[network.part].weights)
@@ -224,6 +234,11 @@ def _tokenizer(checkpoint: Checkpoint, facts: Facts) -> Tokenizer:
     """The checkpoint's own, else CLIP's with the family's padding: SD 2.x pads with token 0."""
     if checkpoint.tokenizer_folder is not None:
         return Tokenizer.from_folder(checkpoint.tokenizer_folder, facts.text.positions)
-    if facts.text.activation == "gelu":
-        return Tokenizer.bundled(facts.text.positions, pad_id=0)
-    return Tokenizer.bundled(facts.text.positions)
+    bundled = Tokenizer.bundled(facts.text.positions, **({"pad_id": 0} if facts.text.activation == "gelu" else {}))
+    if facts.text.vocabulary < bundled.vocabulary_size:
+        raise ModelNotFound(
+            f"{checkpoint.path} has no tokenizer folder, and its text encoder knows {facts.text.vocabulary} tokens, "
+            f"not CLIP's {bundled.vocabulary_size}",
+            "the model folder is incomplete",
+        )
+    return bundled

@@ -38,6 +38,15 @@ class Order:
         """Whether each step takes a second pass without the prompt."""
         return self.prompts.negative is not None
 
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What the user should know: sentences about wishes that have no effect."""
+        if not self.request.negative_prompt or self.guided:
+            return ()
+        if self.guidance == 1.0:
+            return ("the negative prompt has no effect: it needs guidance above 1, and guidance is 1 (off)",)
+        return ("the negative prompt has no effect: this model takes guidance in without a second pass",)
+
 
 def place_order(request: Request, facts: Facts, tokenizer: Tokenizer, width: int, height: int, seed: int) -> Order:
     """Settle sampler, schedule, steps and guidance. Raises UsageError for what does not go together."""

@@ -1,5 +1,5 @@
 """Where models lie."""
 
-from nutshell.store.find import builtin_folder, find
+from nutshell.store.find import Found, builtin_folder, find, installed
 
-__all__ = ["builtin_folder", "find"]
+__all__ = ["Found", "builtin_folder", "find", "installed"]

@@ -10,8 +10,8 @@ part can be freed while another stays.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -75,7 +75,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What lies at `path`. `class_name`: the pipeline a diffusers folder names, None for a single file."""
+    """What lies at `path`. `class_name`: the pipeline a diffusers folder names, None for a single file.
+
+    base: the model folder from which the parts come that `path` shares with it; None if it shares none.
+    """
 
     path: Path
     layout: Literal["diffusers", "ldm"]
@@ -86,6 +89,7 @@ class Checkpoint:
     # Of a single file: the names in it that are marks rather than weights, and its header's metadata.
     marks: frozenset[str] = field(default=frozenset(), repr=False)
     metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
+    base: Path | None = None
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -113,23 +117,51 @@ class Checkpoint:
 
     def _source(self, part: str) -> Source:
         if part not in self.sources:
-            raise ModelNotFound(
-                f"{self.path} holds no {part}, only {', '.join(self.parts)}", hint="name a model that is complete"
-            )
+            raise self._incomplete()
         return self.sources[part]
 
+    def _incomplete(self) -> ModelError:
+        missing = [part for part in PARTS if part not in self.sources]
+        hint = "name a model that is complete"
+        if self.layout == "diffusers":
+            # Such a folder may be one half of a model that shares parts with another.
+            hint += ", or add the rest, tokenizer/ and scheduler/ too, from the model that these parts belong to"
+        return ModelNotFound(f"{self.path} holds no {' and no '.join(missing)}, only {', '.join(self.parts)}", hint)
 
-def open_checkpoint(path: Path, variant: str | None = None) -> Checkpoint:
+
+def open_checkpoint(path: Path, variant: str | None = None, base: Path | None = None) -> Checkpoint:
     """Look at a diffusers folder or a single .safetensors file.
 
     variant: of a folder's weights, such as "fp16"; by default the plain files, else half precision.
+    base: a model folder that gives what is not in the folder `path`: parts, tokenizer, scheduler.
     """
     if not path.exists():
         raise ModelNotFound(f"there is no file or folder {path}", hint="check the path")
-    return _open_folder(path, variant) if path.is_dir() else _open_file(path)
+    if not path.is_dir():
+        return _open_file(path)
+    own = _open_folder(path, variant)
+    return own if base is None else _completed(own, base)
 
 
-def _open_folder(path: Path, variant: str | None) -> Checkpoint:
+def _completed(own: Checkpoint, base: Path) -> Checkpoint:
+    """`own` with the parts that it lacks from the folder `base`."""
+    if not base.is_dir():
+        raise ModelNotFound(
+            f"there is no folder {base}, which holds what {own.path} shares with it", hint="install the program again"
+        )
+    rest = _open_folder(base, None, without=own.parts)
+    return replace(
+        own,
+        sources={**rest.sources, **own.sources},
+        class_name=own.class_name or rest.class_name,
+        tokenizer_folder=own.tokenizer_folder or rest.tokenizer_folder,
+        scheduler_config=own.scheduler_config or rest.scheduler_config,
+        base=base,
+    )
+
+
+def _open_folder(path: Path, variant: str | None, without: Sequence[str] = ()) -> Checkpoint:
+    """without: parts that are not looked at."""
     index = read_optional_json(path / "model_index.json")
     present = [part for part in PARTS if (path / part).is_dir()]
     if index is None and "unet" not in present:
@@ -138,7 +170,7 @@ def _open_folder(path: Path, variant: str | None) -> Checkpoint:
     class_name = index.get("_class_name")
     refuse_foreign_pipeline(path, class_name)
     # A part that the index sets to null is left out on purpose.
-    named = [part for part in PARTS if index.get(part, True) not in (None, [None, None])]
+    named = [part for part in PARTS if part not in without and index.get(part, True) not in (None, [None, None])]
     lost = [part for part in named if part in index and part not in present]
     if lost:
         raise ModelNotFound(f"{path} lacks its folder {lost[0]}", hint="the download is incomplete: resume it")
