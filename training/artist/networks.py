@@ -10,6 +10,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from training.artist.settings import TextSettings, UNetSettings
 
+MIDDLES = {"attention": "UNetMidBlock2DCrossAttn", "plain": "UNetMidBlock2D", "none": None}
+
 
 def build_text_encoder(settings: TextSettings, tokenizer: CLIPTokenizer) -> CLIPTextModel:
     """A fresh CLIP text encoder over the model's own vocabulary."""
@@ -42,6 +44,7 @@ def build_unet(settings: UNetSettings, text_width: int, latent_size: int = 32) -
         out_channels=4,
         block_out_channels=settings.channels,
         down_block_types=tuple(down for down, _ in pairs),
+        mid_block_type=MIDDLES[settings.middle],
         up_block_types=tuple(up for _, up in reversed(pairs)),
         layers_per_block=settings.layers_per_block,
         # diffusers' name is wrong: this is the number of heads.

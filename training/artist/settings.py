@@ -48,13 +48,17 @@ class TextSettings:
 
 @dataclass(frozen=True)
 class UNetSettings:
-    """Widths of a UNet; `attention[i]` says whether level i attends to itself and to the text."""
+    """Widths of a UNet; `attention[i]` says whether level i attends to itself and to the text.
+
+    `middle` is what lies below the last level: "attention" between two residual blocks, "plain" (one block) or "none".
+    """
 
     channels: tuple[int, ...]
     attention: tuple[bool, ...]
     layers_per_block: int
     head_size: int
     norm_groups: int
+    middle: str = "attention"
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,45 @@ class TeacherTraining:
 
 
 @dataclass(frozen=True)
+class StudentTraining:
+    """Losses, rates and time of the student; see the comments in `recipes/gpu.toml`."""
+
+    batch: int
+    learning_rate: float
+    warmup: float
+    decay_from: float
+    minutes: float
+    ema: float
+    snr_cap: float
+    empty_caption: float
+    noisy_share: float
+    pure_noise_share: float
+    output_weight: float
+    feature_weight: float
+    data_weight: float
+    importance_batches: int
+
+
+@dataclass(frozen=True)
+class TurboTraining:
+    """How the guided artist is run and distilled into few steps; see the comments in `recipes/gpu.toml`."""
+
+    steps: int
+    source_steps: int
+    guidance: float
+    runs: int
+    batch: int
+    whole_from: float
+    whole_batch: int
+    learning_rate: float
+    warmup: float
+    decay_from: float
+    minutes: float
+    ema: float
+    empty_caption: float
+
+
+@dataclass(frozen=True)
 class Recipe:
     """The whole recipe."""
 
@@ -87,6 +130,9 @@ class Recipe:
     text: TextSettings
     teacher: UNetSettings
     teacher_training: TeacherTraining
+    student: UNetSettings
+    student_training: StudentTraining
+    turbo: TurboTraining
 
 
 def load_recipe(name: str, folder: Path = RECIPES) -> Recipe:
@@ -97,7 +143,8 @@ def load_recipe(name: str, folder: Path = RECIPES) -> Recipe:
     changes = table.pop("scenes")
     parts: dict[str, Any] = {"name": name, "scenes": changed_scenes(load_scene_settings(), changes)}
     kinds = {"world": WorldSettings, "latents": LatentSettings, "text": TextSettings, "teacher": UNetSettings,
-             "teacher_training": TeacherTraining}  # fmt: skip
+             "teacher_training": TeacherTraining, "student": UNetSettings,
+             "student_training": StudentTraining, "turbo": TurboTraining}  # fmt: skip
     for key, rows in table.items():
         if key not in kinds:
             raise TypeError(f"{name}.toml has a table [{key}] that nobody reads")
