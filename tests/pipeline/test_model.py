@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from PIL import Image
 import nutshell
 from nutshell.errors import NotEnoughMemory, UnsupportedModel, UsageError, WeightsMismatch
 from nutshell.machine import Machine
+from nutshell.networks.ops import Network
 from nutshell.pipeline import Progress, Request
 from nutshell.pipeline import model as model_module
 from tests.pipeline.conftest import build_pipeline
@@ -169,6 +171,22 @@ def test_an_embedding_adds_a_word(model_folder: Path, tmp_path: Path) -> None:
 def test_what_cannot_be_done_is_said(wrong: dict[str, Any], model: Any) -> None:
     with pytest.raises(UsageError):
         model.generate("a cat", **wrong)
+
+
+def test_networks_can_be_rewritten(model_folder: Path) -> None:
+    seen: list[str] = []
+
+    def whitened(network: Network) -> Network:
+        seen.append(network.part)
+        if network.part != "vae_decoder":
+            return network
+        return replace(network, run=lambda ops, *given: ops.affine(network.run(ops, *given), 0.0, 1.0))
+
+    with nutshell.load(model_folder, precision="f32", rewrite=whitened) as white:
+        first, second = (white.generate("a cat", steps=1, seed=seed, **SIZE) for seed in (1, 2))
+    assert seen == ["text_encoder", "unet", "vae_decoder"]
+    assert (pixels(first) == 255).all()
+    assert (pixels(second) == 255).all()
 
 
 def test_a_closed_model_says_so(model_folder: Path) -> None:

@@ -27,7 +27,7 @@ from nutshell.pipeline.picture import OnStep, Picture
 from nutshell.pipeline.pixels import fitted_size
 from nutshell.pipeline.preview import TinyPreview
 from nutshell.pipeline.request import Request
-from nutshell.pipeline.stages import Stages
+from nutshell.pipeline.stages import Rewrite, Stages
 from nutshell.plan import EngineChoice, Plan, StageNeed, make_plan
 from nutshell.settings import DEFAULT_MODEL
 from nutshell.store import find
@@ -50,6 +50,7 @@ def load(
     embeddings: Sequence[str | Path] = (),
     prediction: str | None = None,
     preview_vae: str | Path | None = None,
+    rewrite: Rewrite | None = None,
 ) -> Model:
     """Open a model: a built-in name, a diffusers folder, or a single .safetensors file.
 
@@ -57,8 +58,9 @@ def load(
     threads: processor threads; each None for the best here. vae: another autoencoder, full or tiny.
     embeddings: textual-inversion files, called in prompts by their names. prediction: "epsilon",
     "v_prediction" or "sample" where the files do not say. preview_vae: a tiny autoencoder for sharper
-    previews than the linear ones. Headers and sizes are checked now, weights
-    are read when the first picture is drawn. Raises a NutshellError that says what is wrong.
+    previews than the linear ones. rewrite: makes of each network the one to run in its place, told apart by
+    `Network.part` (see `nutshell.compress`). Headers and sizes are checked now, weights are read when the
+    first picture is drawn. Raises a NutshellError that says what is wrong.
     """
     found = find(model)
     checkpoint, card = open_checkpoint(found.path, base=found.base), found.card
@@ -83,7 +85,7 @@ def load(
     return Model(
         facts,
         tokenizer,
-        Kit(facts, Stages(chosen, parts), text.weights, extra, preview),
+        Kit(facts, Stages(chosen, parts, rewrite), text.weights, extra, preview),
         chosen,
         parts,
         precision,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from nutshell.engines import Engine, Session
@@ -13,14 +13,18 @@ from nutshell.weights import Part
 # Everything that makes a session another one: the graph, its sizes, and how it computes.
 _Key = tuple[str, tuple[tuple[int, ...], ...], str, int | None]
 
+# Makes another network with the same inputs of each one: `nutshell.compress.quantized` for eight bits, say.
+Rewrite = Callable[[Network], Network]
+
 
 class Stages:
     """Compiled networks of one model, at most one of each name."""
 
-    def __init__(self, engine: Engine, parts: Mapping[str, Part]) -> None:
+    def __init__(self, engine: Engine, parts: Mapping[str, Part], rewrite: Rewrite | None = None) -> None:
         """`parts`: by `Network.part` ("text_encoder", "unet", "vae_decoder", "vae_encoder")."""
         self._engine = engine
         self._parts = parts
+        self._rewrite = rewrite
         self._kept: dict[str, tuple[_Key, Session]] = {}
 
     @contextmanager
@@ -46,6 +50,8 @@ class Stages:
             return kept[1]
         self._drop(network.part)
         part = self._parts[network.part]
+        if self._rewrite is not None:
+            network = self._rewrite(network)
         session = self._engine.compile(network, part.weights, plan.precision, plan.threads)
         # The engine has made its own copy by now; the file's pages can go until they are read again.
         part.release()
