@@ -52,8 +52,7 @@ class OpenVinoEngine:
 
     def __init__(self) -> None:
         try:
-            import openvino
-
+            from nutshell.engines.openvino_library import openvino
             from nutshell.engines.openvino_ops import OpenVinoOps
         except ImportError as error:
             raise EngineUnavailable(f"OpenVINO cannot be imported: {error}", "pip install openvino") from error

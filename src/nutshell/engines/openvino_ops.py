@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from openvino import Tensor as OvTensor
-from openvino import Type, op, opset15
 
+from nutshell.engines.openvino_library import openvino
 from nutshell.errors import Shape
 from nutshell.networks.ops import Input, Int8Weight, Padding, Weight
 from nutshell.weights import Tensor
+
+OvTensor, Type, op, opset15 = openvino.Tensor, openvino.Type, openvino.op, openvino.opset15
 
 Node = Any  # An ov.Output; openvino ships no usable types.
 
