@@ -1,4 +1,4 @@
-"""Measure: `python -m bench --quick`, `python -m bench --models tiny-sd,sd15 --sizes 256,512`."""
+"""Measure: `python -m bench --quick`, `--models tiny-sd,sd15 --sizes 256,512`, `--model artist-turbo`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from pathlib import Path
 import psutil
 
 from bench import machine, report
+from bench.assemble import assemble
+from bench.command import TITLE, CommandFigures, measure_command
 from bench.install_size import installed_bytes
 from bench.measure import PICTURE_STEPS, Figures, Setting, measure
 from bench.models import SPECS, WORK, build
 from bench.rows import Row, chosen
+from nutshell.catalogue import cards
 from nutshell.pipeline.facts import read_unet
 from nutshell.store import find
 from nutshell.weights import open_checkpoint
@@ -35,18 +38,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "load_average_before": machine.load_average(),
     }
     results: list[Figures] = []
+    commands: list[CommandFigures] = []
+
+    def say(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    def write() -> Path:
+        return report.write(options.out, options.name, about, settings, results, commands)[1]
+
     for model in options.models:
+        if model in cards() and _wanted(options.engines):
+            commands.append(measure_command(model, options.threads, options.rounds, say))
+            write()
+        if not rows:
+            continue
         folder = _folder(model, options)
         parameters_bytes = _parameters_bytes(folder)
-        for side in options.sizes:
+        for side in options.sizes or _usual_sizes(model):
             _export(folder, side, rows)
             setting = Setting(
                 model, str(folder), side, options.threads, options.rounds, options.picture_steps, parameters_bytes
             )
-            results += measure(setting, rows, lambda line: print(line, file=sys.stderr, flush=True))
+            results += measure(setting, rows, say)
             # After each table, so that a run that is cut short leaves what it has.
-            paths = report.write(options.out, options.name, about, settings, results)
-    print(paths[1].read_text(encoding="utf-8"))
+            write()
+    print(write().read_text(encoding="utf-8"))
     return 0
 
 
@@ -66,11 +82,21 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     quick = options.quick
     options.models = options.models or (["miniature"] if quick else ["tiny-sd", "sd15"])
-    options.sizes = options.sizes or ([64] if quick else [256, 512])
+    options.sizes = options.sizes or ([64] if quick else None)
     options.rounds = options.rounds or (1 if quick else 7)
     if options.picture_steps is None:
         options.picture_steps = 2 if quick else 4
     return options
+
+
+def _wanted(engines: list[str] | None) -> bool:
+    """Whether the command itself is to be measured too."""
+    return not engines or any(TITLE.startswith(name) for name in engines)
+
+
+def _usual_sizes(model: str) -> list[int]:
+    """A built-in model's own; else those of the tables."""
+    return [cards()[model].width] if model in cards() else [256, 512]
 
 
 def _words(text: str) -> list[str]:
@@ -87,9 +113,9 @@ def _flags() -> list[str]:
 
 
 def _folder(model: str, options: argparse.Namespace) -> Path:
-    """A built model, or one that Nutshell finds by its name or path."""
+    """A built model, or one that Nutshell finds by its name or path; one that shares parts, as a whole."""
     if model not in SPECS:
-        return find(model).path
+        return assemble(find(model), WORK / model)
     return build(SPECS[model], WORK / f"{model}-{options.stored}-{options.vae}", options.stored, options.vae)
 
 

@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.command import CommandFigures
 from bench.measure import PICTURE_STEPS, Figures, paired_ratio
+from bench.report_command import command_lines
 from bench.rows import MARK, OURS
 
 STEP_MARK = 1.05
@@ -41,20 +43,33 @@ def marks(results: Sequence[Figures]) -> list[Mark]:
     return found
 
 
-def as_json(machine: Mapping[str, Any], settings: Mapping[str, Any], results: Sequence[Figures]) -> str:
+def as_json(
+    machine: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    results: Sequence[Figures],
+    commands: Sequence[CommandFigures] = (),
+) -> str:
     """Everything, each step's time included."""
     content = {
         "machine": dict(machine),
         "settings": dict(settings),
         "results": [{**asdict(figures), "median_step_seconds": figures.median_seconds} for figures in results],
         "marks": [asdict(mark) for mark in marks(results)],
+        "commands": [asdict(command) for command in commands],
     }
     return json.dumps(content, indent=1) + "\n"
 
 
-def as_markdown(machine: Mapping[str, Any], settings: Mapping[str, Any], results: Sequence[Figures]) -> str:
-    """A table for each model and size."""
+def as_markdown(
+    machine: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    results: Sequence[Figures],
+    commands: Sequence[CommandFigures] = (),
+) -> str:
+    """A section for each command, then a table for each model and size."""
     lines = ["# Nutshell beside its peers", "", *_machine_lines(machine, settings), ""]
+    for command in commands:
+        lines += command_lines(command)
     for model, side in dict.fromkeys((figures.model, figures.side) for figures in results):
         rows = [figures for figures in results if (figures.model, figures.side) == (model, side)]
         lines += [f"## {model}, {side} x {side} pixels", "", *_table(rows), ""]
@@ -67,13 +82,18 @@ def as_markdown(machine: Mapping[str, Any], settings: Mapping[str, Any], results
 
 
 def write(
-    folder: Path, name: str, machine: Mapping[str, Any], settings: Mapping[str, Any], results: Sequence[Figures]
+    folder: Path,
+    name: str,
+    machine: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    results: Sequence[Figures],
+    commands: Sequence[CommandFigures] = (),
 ) -> list[Path]:
     """Both files, `name`.json and `name`.md."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.json", folder / f"{name}.md"]
-    paths[0].write_text(as_json(machine, settings, results), encoding="utf-8")
-    paths[1].write_text(as_markdown(machine, settings, results), encoding="utf-8")
+    paths[0].write_text(as_json(machine, settings, results, commands), encoding="utf-8")
+    paths[1].write_text(as_markdown(machine, settings, results, commands), encoding="utf-8")
     return paths
 
 
