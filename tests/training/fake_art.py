@@ -37,7 +37,7 @@ def fake_world() -> World:
         )
         for key, code in CODES.items()
     }
-    names = {"en": ("name",), "zh": ("名",)}
+    names = {"en": ("name",), "zh": ("名色",)}
     return World(
         things=things,
         wearables=load_wearables(),

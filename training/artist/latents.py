@@ -22,7 +22,7 @@ from training.artist.settings import Recipe
 from training.artist.subjects import recipe_sampler
 from training.autoencoder.network import encode
 from training.scenes.batch import BatchStudio
-from training.scenes.drafts import Draftsman, Drafts
+from training.scenes.drafts import Drafts, Draftsman
 from training.scenes.scene import Scene
 from training.scenes.studio import Studio
 

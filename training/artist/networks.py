@@ -38,7 +38,7 @@ def build_unet(settings: UNetSettings, text_width: int, latent_size: int = 32) -
         ("CrossAttnDownBlock2D", "CrossAttnUpBlock2D") if attends else ("DownBlock2D", "UpBlock2D")
         for attends in settings.attention
     ]
-    unet = UNet2DConditionModel(
+    return UNet2DConditionModel(
         sample_size=latent_size,
         in_channels=4,
         out_channels=4,
@@ -52,7 +52,6 @@ def build_unet(settings: UNetSettings, text_width: int, latent_size: int = 32) -
         cross_attention_dim=text_width,
         norm_num_groups=settings.norm_groups,
     )
-    return unet
 
 
 def for_training(unet: UNet2DConditionModel) -> UNet2DConditionModel:

@@ -81,9 +81,8 @@ def prepare(options: Options) -> Ground:
     return Ground(batches, text_encoder, work / "tokenizer", Studio(sampler.world, options.cache))
 
 
-def main() -> None:
-    """Train for the budget; at every checkpoint write the averaged model."""
-    options = read_options(__doc__)
+def learn(options: Options) -> Path:
+    """Train for the budget; at every checkpoint write the averaged model. Returns its folder."""
     recipe, work, device = options.recipe, options.work, options.device
     settings = recipe.teacher_training
     ground = prepare(options)
@@ -113,7 +112,8 @@ def main() -> None:
         save,
     )  # fmt: skip
     print(f"{steps} steps, {steps * settings.batch} pictures")
+    return work / "teacher"
 
 
 if __name__ == "__main__":
-    main()
+    learn(read_options(__doc__))

@@ -62,7 +62,8 @@ def learn(options: Options) -> Path:
     tokenizer = load_tokenizer(work / "tokenizer", recipe, sampler)
     clerk = Clerk(sampler.world)
     reader = Reader(build_text_encoder(settings, tokenizer), clerk).to(options.device)
-    print(f"{len(tokenizer)} tokens, {sum(p.numel() for p in reader.text_encoder.parameters()) / 1e6:.2f} M", flush=True)
+    size = sum(parameter.numel() for parameter in reader.text_encoder.parameters())
+    print(f"{len(tokenizer)} tokens, {size / 1e6:.2f} M parameters", flush=True)
     random = Random()
 
     def draw_batch(_share: float) -> tuple[Tensor, ...]:

@@ -1,0 +1,125 @@
+"""Distil the guided artist into one that needs a few steps of one pass each, guidance folded in.
+
+    python -m training.artist.turbo [--recipe cpu] [--source FOLDER] [--minutes 30] [--resume]
+
+Each of the few steps learns where several guided steps of the source lead, on latents of the source's own runs
+(progressive distillation, Salimans and Ho 2022, arXiv:2202.00512, with guidance folded in after Meng et al. 2023,
+arXiv:2210.03142, several steps at once and from whole runs instead of noised pictures). The sampler stays DDIM.
+In a second part the pupil runs from noise by itself, so that each step also learns to mend what the one before
+left: its last latent is held to the source's.
+"""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import torch
+from diffusers import UNet2DConditionModel
+from torch import Tensor, nn
+from transformers import CLIPTextModel
+
+from training.artist.ddim import alphas_between, trailing_steps, turn
+from training.artist.networks import build_scheduler, for_training
+from training.artist.options import Options, options_of, parser_of
+from training.artist.package import Artist, load_artist, save_artist
+from training.artist.settings import TurboTraining
+from training.artist.teacher import prepare
+from training.artist.trajectories import Runner, draw_trajectories, load_trajectories, trajectories_folder
+from training.loop import Pace, train
+
+
+class Pupil(nn.Module):
+    """The UNet that learns; the text encoder is the source's and stays as it is."""
+
+    def __init__(self, unet: UNet2DConditionModel, text_encoder: CLIPTextModel, settings: TurboTraining) -> None:
+        super().__init__()
+        self.unet = unet
+        self.text_encoder = text_encoder.requires_grad_(False)
+        alphas = build_scheduler().alphas_cumprod
+        self.steps = trailing_steps(settings.steps, len(alphas))
+        self.turns = [turn(*pair) for pair in alphas_between(settings.steps, alphas)]
+
+    def loss(self, ids: Tensor, states: Tensor) -> Tensor:
+        """One step each from a state of the source's run: ids (n, length), states (n, 1 + few, 4, h, w)."""
+        number = torch.randint(len(self.steps), (len(ids),), device=ids.device)
+        rows = torch.arange(len(ids), device=ids.device)
+        before, after = states[rows, number].float(), states[rows, number + 1].float()
+        turns = torch.tensor(self.turns, device=ids.device)[number]
+        a, b = turns.view(-1, 2, 1, 1, 1).unbind(1)
+        steps = torch.tensor(self.steps, device=ids.device)[number]
+        predicted = self._predict(before, steps, self._read(ids))
+        return (predicted - (after - a * before) / b).square().mean()
+
+    def run_loss(self, ids: Tensor, states: Tensor) -> Tensor:
+        """All steps from the noise of a run; each latent on the way against the source's."""
+        condition, latents = self._read(ids), states[:, 0].float()
+        total = latents.new_zeros(())
+        for number, (step, (a, b)) in enumerate(zip(self.steps, self.turns, strict=True)):
+            steps = torch.full((len(ids),), step, device=ids.device)
+            latents = a * latents + b * self._predict(latents, steps, condition)
+            total = total + (latents - states[:, number + 1].float()).square().mean() / b**2
+        return total / len(self.steps)
+
+    def _read(self, ids: Tensor) -> Tensor:
+        with torch.no_grad(), torch.autocast(ids.device.type, dtype=torch.bfloat16):
+            hidden: Tensor = self.text_encoder(ids).last_hidden_state
+        return hidden
+
+    def _predict(self, latents: Tensor, steps: Tensor, condition: Tensor) -> Tensor:
+        with torch.autocast(latents.device.type, dtype=torch.bfloat16):
+            predicted: Tensor = self.unet(latents, steps, condition).sample.float()
+        return predicted
+
+
+def learn(options: Options, source_folder: Path) -> Path:
+    """Run the source, train the pupil for the budget; at every checkpoint write the averaged model.
+
+    Returns its folder.
+    """
+    work, device, settings = options.work, options.device, options.recipe.turbo
+    source, ground = load_artist(source_folder), prepare(options)
+    folder = trajectories_folder(work, source_folder, settings)
+    draw_trajectories(Runner(source, ground.batches, settings, device), folder, settings.runs)
+    ids, states = load_trajectories(folder)
+    unet = for_training(copy.deepcopy(source.unet).to(device))
+    pupil = Pupil(unet, source.text_encoder, settings).to(device)
+
+    def draw_batch(share: float) -> tuple[Tensor, ...]:
+        whole = share >= settings.whole_from
+        chosen = torch.randint(len(ids), (settings.whole_batch if whole else settings.batch,))
+        return torch.full((len(chosen),), whole), ids[chosen], states[chosen]
+
+    def loss_of(network: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
+        whole, *rest = batch
+        loss: Tensor = network.run_loss(*rest) if whole[0] else network.loss(*rest)
+        return loss
+
+    def save(average: nn.Module) -> None:
+        save_artist(Artist(average.unet, source.text_encoder, source.tokenizer), work / "turbo")
+
+    _, steps = train(
+        pupil,
+        loss_of,
+        draw_batch,
+        Pace(options.minutes or settings.minutes, settings.learning_rate, settings.warmup, settings.decay_from,
+             settings.ema),
+        work / "turbo-training",
+        options.resume,
+        save,
+    )  # fmt: skip
+    print(f"{steps} steps")
+    return work / "turbo"
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = parser_of(__doc__)
+    parser.add_argument("--source", type=Path, help="the guided model (the recipe's student if not given)")
+    given = parser.parse_args()
+    options = options_of(given)
+    learn(options, given.source or options.work / "student")
+
+
+if __name__ == "__main__":
+    main()
