@@ -8,6 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from diffusers import AutoencoderTiny, StableDiffusionPipeline, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel, CLIPTokenizer
@@ -28,8 +29,8 @@ class Artist:
 def load_artist(folder: Path) -> Artist:
     """The model that `save_artist` wrote, in float32 on the CPU."""
     return Artist(
-        UNet2DConditionModel.from_pretrained(folder / "unet"),
-        CLIPTextModel.from_pretrained(folder / "text_encoder"),
+        UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=torch.float32),
+        CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32),
         folder / "tokenizer",
     )
 
