@@ -26,6 +26,7 @@ def taylor(network: nn.Module, loss_of: Callable[[], Tensor], batches: int) -> d
     Equation 8 of Molchanov et al. 2019 (arXiv:1906.10771), of whose two ways to join the weights of a channel we take
     the sum of squares, for it can be added up over many tensors. `loss_of` draws a batch and runs `network` on it.
     """
+    network.requires_grad_(True)
     scores = {name: torch.zeros_like(parameter) for name, parameter in network.named_parameters()}
     for _ in range(batches):
         network.zero_grad()
