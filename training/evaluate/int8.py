@@ -54,6 +54,6 @@ def largest_weight(processor: Path = PROCESSOR) -> int:
 
 
 def opened(contender: Contender) -> Model:
-    """The contender, loaded; in eight bits this takes about as long as drawing a dozen pictures."""
+    """The contender, loaded; in eight bits this takes a minute or two for a small model."""
     rewrite = in_eight_bits(observe(contender, examples()), largest_weight()) if contender.int8 else None
     return nutshell.load(contender.model, engine=contender.engine, precision=contender.precision, rewrite=rewrite)
