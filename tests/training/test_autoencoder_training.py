@@ -17,7 +17,6 @@ from diffusers import AutoencoderTiny  # noqa: E402
 from scipy.ndimage import gaussian_filter  # noqa: E402
 
 from tests.training.fake_art import fake_world, write_art  # noqa: E402
-from training.autoencoder.latents import encode_pool, load_latents  # noqa: E402
 from training.autoencoder.metrics import psnr_db, ssim, structure_loss  # noqa: E402
 from training.autoencoder.network import build, encode, normalize, round_trip, to_unit  # noqa: E402
 from training.autoencoder.settings import load_autoencoder_settings  # noqa: E402
@@ -149,19 +148,3 @@ def test_training_learns_resumes_and_saves_what_diffusers_opens(pool: Pool, tmp_
     assert float(latents.std()) == pytest.approx(1, abs=0.02)
     assert float(latents.mean()) == pytest.approx(0, abs=0.02)
     assert report(loaded.to(memory_format=torch.channels_last), pictures)["psnr_db"] == pytest.approx(trained, abs=1)
-
-
-def test_latents_of_a_pool_are_encoded_once(pool: Pool, cache: Path, tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    model = build(SMALL)
-    save(model, tmp_path / "vae", pool.pictures([0, 1]))
-    folder = encode_pool(pool_folder(cache, 5), tmp_path / "vae", "cpu")
-    latents = load_latents(folder)
-    assert latents.shape == (2 * SHARD, 4, 32, 32)
-    assert latents.dtype == torch.float16
-    expected = encode(model, pool.pictures([3])) * model.config.scaling_factor
-    assert (latents[3].float() - expected[0]).abs().mean() < 0.03
-    first = sorted(folder.glob("*.npy"))[0]
-    before = first.stat().st_mtime_ns
-    encode_pool(pool_folder(cache, 5), tmp_path / "vae", "cpu")
-    assert first.stat().st_mtime_ns == before

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 
 import torch
 from torch import Tensor
 from transformers import CLIPTokenizer
 
+from training.artist.latents import draw_latents, load_latents
 from training.artist.networks import tokenize
+from training.artist.options import Options
+from training.artist.subjects import recipe_sampler
 from training.scenes.captions import caption
 from training.scenes.scene import Scene
 from training.scenes.world import World
@@ -43,3 +47,11 @@ class Batches:
         words = [caption(self.scenes[n], self.world, self.random, empty_share=empty_share) for n in chosen]
         numbers = torch.tensor(chosen)
         return Batch(tokenize(self.tokenizer, words), self.latents[numbers.to(self.latents.device)].float(), numbers)
+
+
+def open_batches(options: Options, tokenizer: Path) -> Batches:
+    """Batches of the recipe's training scenes, drawn and encoded where they are not there yet."""
+    recipe, device = options.recipe, options.device
+    latents, scenes = load_latents(draw_latents(recipe, options.cache, "train", recipe.latents.scenes, device.type))
+    world = recipe_sampler(recipe, options.cache).world
+    return Batches(latents.to(device), scenes, world, CLIPTokenizer.from_pretrained(tokenizer), Random())

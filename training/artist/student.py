@@ -8,23 +8,19 @@ The text encoder is the teacher's and stays as it is.
 from __future__ import annotations
 
 from pathlib import Path
-from random import Random
 
 import torch
 from torch import Tensor, nn
-from transformers import CLIPTokenizer
 
-from training.artist.batches import Batches
+from training.artist.batches import Batches, open_batches
 from training.artist.distil import Guide, Student, read
 from training.artist.importance import magnitude, taylor
-from training.artist.latents import draw_latents, load_latents
 from training.artist.networks import build_scheduler, for_training
 from training.artist.noise import add_noise, draw_steps
 from training.artist.options import Options, options_of, parser_of
 from training.artist.package import Artist, load_artist, save_artist
 from training.artist.prune import cut, select, wiring_of
 from training.artist.settings import StudentTraining, UNetSettings
-from training.artist.subjects import recipe_sampler
 from training.checkpoint import MANIFEST
 from training.loop import Pace, train
 
@@ -92,13 +88,15 @@ def open_teacher(folder: Path, device: torch.device) -> Artist:
     return Artist(unet, artist.text_encoder.to(device).requires_grad_(False), artist.tokenizer)
 
 
-def open_batches(options: Options, tokenizer: Path) -> Batches:
-    """The latents that the teacher has learned from, drawn if they are not there."""
-    recipe, device = options.recipe, options.device
-    folder = draw_latents(recipe, options.cache, "train", recipe.latents.scenes, device.type)
-    latents, scenes = load_latents(folder)
-    world = recipe_sampler(recipe, options.cache).world
-    return Batches(latents.to(device), scenes, world, CLIPTokenizer.from_pretrained(tokenizer), Random())
+def learn(options: Options, teacher_folder: Path, output: Path) -> Path:
+    """Train the recipe's student of a teacher; returns where the model was written."""
+    settings = options.recipe.student_training
+    teacher = open_teacher(teacher_folder, options.device)
+    minutes = options.minutes or settings.minutes
+    pace = Pace(minutes, settings.learning_rate, settings.warmup, settings.decay_from, settings.ema)
+    distil(teacher, options.recipe.student, open_batches(options, teacher.tokenizer), settings, pace,
+           options.work / "student-training", options.resume, output)  # fmt: skip
+    return output
 
 
 def main() -> None:
@@ -108,12 +106,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="where the model is written")
     given = parser.parse_args()
     options = options_of(given)
-    settings, work = options.recipe.student_training, options.work
-    teacher = open_teacher(given.teacher or work / "teacher", options.device)
-    minutes = options.minutes or settings.minutes
-    pace = Pace(minutes, settings.learning_rate, settings.warmup, settings.decay_from, settings.ema)
-    distil(teacher, options.recipe.student, open_batches(options, teacher.tokenizer), settings, pace,
-           work / "student-training", options.resume, given.output or work / "student")  # fmt: skip
+    learn(options, given.teacher or options.work / "teacher", given.output or options.work / "student")
 
 
 if __name__ == "__main__":

@@ -7,25 +7,21 @@ Draws and encodes the scenes and teaches the text encoder first, where that has 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 
 import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextModel
 
 from training.artist import text
-from training.artist.batches import Batches
-from training.artist.latents import draw_latents, load_latents
+from training.artist.batches import open_batches
 from training.artist.layout import LayoutHead, Mapper
 from training.artist.networks import build_scheduler, build_unet, for_training
 from training.artist.noise import add_noise, draw_steps
 from training.artist.options import Options, read_options
 from training.artist.package import Artist, save_artist
 from training.artist.settings import TeacherTraining
-from training.artist.subjects import recipe_sampler
 from training.loop import Pace, train
 from training.scenes.studio import Studio
 
@@ -56,50 +52,29 @@ class Teacher(nn.Module):
         return noised.error(predicted, settings.snr_cap) + settings.layout_weight * layout_loss
 
 
-@dataclass(frozen=True)
-class Ground:
-    """What must be there before the UNet: batches, the text encoder, the tokenizer's folder."""
-
-    batches: Batches
-    text_encoder: CLIPTextModel
-    tokenizer: Path
-    studio: Studio
-
-
-def prepare(options: Options) -> Ground:
-    """Latents and text encoder, made where they are missing."""
-    recipe, work = options.recipe, options.work
-    sampler = recipe_sampler(recipe, options.cache)
-    latents, scenes = load_latents(
-        draw_latents(recipe, options.cache, "train", recipe.latents.scenes, options.device.type)
-    )
-    if not (work / "text_encoder" / "config.json").is_file():
-        text.learn(options)
-    tokenizer = CLIPTokenizer.from_pretrained(work / "tokenizer")
-    text_encoder = CLIPTextModel.from_pretrained(work / "text_encoder")
-    batches = Batches(latents.to(options.device), scenes, sampler.world, tokenizer, Random())
-    return Ground(batches, text_encoder, work / "tokenizer", Studio(sampler.world, options.cache))
-
-
 def learn(options: Options) -> Path:
     """Train for the budget; at every checkpoint write the averaged model. Returns its folder."""
     recipe, work, device = options.recipe, options.work, options.device
     settings = recipe.teacher_training
-    ground = prepare(options)
-    mapper = Mapper(ground.batches.world)
-    layout = mapper.layout(ground.batches.scenes, ground.studio)
+    if not (work / "text_encoder" / "config.json").is_file():
+        text.learn(options)
+    tokenizer = work / "tokenizer"
+    batches = open_batches(options, tokenizer)
+    mapper = Mapper(batches.world)
+    layout = mapper.layout(batches.scenes, Studio(batches.world, options.cache))
     unet = for_training(build_unet(recipe.teacher, recipe.text.width).to(device))
-    teacher = Teacher(unet, ground.text_encoder, mapper).to(device)
+    text_encoder = CLIPTextModel.from_pretrained(work / "text_encoder", dtype=torch.float32)
+    teacher = Teacher(unet, text_encoder, mapper).to(device)
     print(f"unet {sum(p.numel() for p in unet.parameters()) / 1e6:.2f} M", flush=True)
     alphas = build_scheduler().alphas_cumprod.to(device)
 
     def draw_batch(share: float) -> tuple[Tensor, ...]:
-        batch = ground.batches.draw(settings.batch, settings.empty_caption, share < settings.simple_until)
+        batch = batches.draw(settings.batch, settings.empty_caption, share < settings.simple_until)
         maps = (part[batch.numbers] for part in (layout.kind, layout.colour, layout.worn))
         return batch.ids, batch.latents, *maps
 
     def save(average: nn.Module) -> None:
-        save_artist(Artist(average.unet, average.text_encoder, ground.tokenizer), work / "teacher")
+        save_artist(Artist(average.unet, average.text_encoder, tokenizer), work / "teacher")
 
     _, steps = train(
         teacher,

@@ -19,12 +19,12 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 
+from training.artist.batches import open_batches
 from training.artist.ddim import alphas_between, trailing_steps, turn
 from training.artist.networks import build_scheduler, for_training
 from training.artist.options import Options, options_of, parser_of
 from training.artist.package import Artist, load_artist, save_artist
 from training.artist.settings import TurboTraining
-from training.artist.teacher import prepare
 from training.artist.trajectories import Runner, draw_trajectories, load_trajectories, trajectories_folder
 from training.loop import Pace, train
 
@@ -78,9 +78,10 @@ def learn(options: Options, source_folder: Path) -> Path:
     Returns its folder.
     """
     work, device, settings = options.work, options.device, options.recipe.turbo
-    source, ground = load_artist(source_folder), prepare(options)
+    source = load_artist(source_folder)
+    batches = open_batches(options, source.tokenizer)
     folder = trajectories_folder(work, source_folder, settings)
-    draw_trajectories(Runner(source, ground.batches, settings, device), folder, settings.runs)
+    draw_trajectories(Runner(source, batches, settings, device), folder, settings.runs)
     ids, states = load_trajectories(folder)
     unet = for_training(copy.deepcopy(source.unet).to(device))
     pupil = Pupil(unet, source.text_encoder, settings).to(device)

@@ -1,9 +1,9 @@
 """Smaller and faster models: so far eight-bit linears and convolutions, by scales that are observed.
 
-    record: Record = {}
-    session = engine.compile(observed(network, record), weights)  # an engine that computes: "numpy" or "torch"
-    session(...)                                                  # run it over examples
-    small = quantized(network, scales_of(record))                 # compile this with any engine
+record: Record = {}
+session = engine.compile(observed(network, record), weights)  # an engine that computes: "numpy" or "torch"
+session(...)                                                  # run it over examples
+small = quantized(network, scales_of(record))                 # compile this with any engine
 """
 
 from nutshell.compress.histogram import Histogram
