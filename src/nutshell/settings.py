@@ -164,6 +164,7 @@ SETTINGS: tuple[Setting, ...] = (
     # what draws it
     Setting("model", NAME, "a model's name, its folder, or its .safetensors file", DEFAULT_MODEL, group="model"),
     Setting("models", PATH, "a folder in which models are looked for by name", None, "none", group="model"),
+    Setting("cards", PATH, "a folder of model cards of your own", None, "cards/ beside config.toml", group="model"),
     Setting("vae", PATH, "another autoencoder: a folder or file", None, _CARD, group="model"),
     Setting("preview_vae", PATH, "with --preview: a tiny autoencoder for sharper ones", None, "none", group="model"),
     Setting("embedding", PATH, "a textual-inversion file; its name calls it", (), "none", group="model", many=True),
@@ -282,6 +283,18 @@ def usual_config_path(environment: Environment, platform: str = sys.platform) ->
     else:
         base = environment.get("XDG_CONFIG_HOME") or (environment.get("HOME") and environment["HOME"] + "/.config")
     return Path(base, "nutshell", "config.toml") if base else None
+
+
+def beside_config(name: str, environment: Environment) -> Path | None:
+    """A file or folder of the user's that lies where config.toml does; None where there is no such place.
+
+    NUTSHELL_CONFIG moves it, and empty leaves it out, as it does the settings.
+    """
+    named = environment.get("NUTSHELL_CONFIG")
+    if named is not None:
+        return Path(named).expanduser().parent / name if named else None
+    usual = usual_config_path(environment)
+    return usual.parent / name if usual is not None else None
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nutshell.catalogue import ModelCard, card, cards
-from nutshell.catalogue.card import check_bases
+from nutshell.catalogue.shelf import check_bases
 from nutshell.errors import ModelError, ModelNotFound
 from nutshell.sampling import find_sampler
 

@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from functools import lru_cache
-from importlib import resources
+from dataclasses import dataclass, field
 from typing import Any
 
-from nutshell.errors import ModelError, ModelNotFound
+from nutshell.catalogue.keys import BY_NAME
+from nutshell.catalogue.source import Source
+from nutshell.errors import ModelError
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+REQUIRED = ("title", "licence")
 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """One model.
+    """One model. `nutshell/catalogue/keys.py` says of each field what it means and may be.
 
-    name: how users call it. folder: of a built-in model, below `nutshell/builtin`. base: name of the model
-    whose parts it shares, that is those which are not in its own folder; "" if none. licence: SPDX id.
-    width, height: native size in pixels. steps, guidance, sampler, schedule, spacing: what suits it.
-    preview: linear map from a latent cell to its mean colour, one row of (red, green, blue) in 0..1 for
-    each latent channel and a last one for the offset; empty if unknown.
+    name: how users call it; the card's file is called so. kind: "text-to-image", "autoencoder", "lora", ...
+    architecture: for people and the planner; networks read their sizes from files. parameters: part -> count.
+    sources: repositories that hold it. files: patterns of the files it needs there; empty for the usual diffusers
+    layout. download_bytes, commercial: None if unknown. runnable: "" if it runs, else why not yet.
+    vae: card of a tiny autoencoder that suits it. folder: of a built-in model, below `nutshell/builtin`.
+    path: where a user's own model lies. base: name of the model whose parts it shares. width, height: native size in
+    pixels. preview: linear map from a latent cell to its mean colour, one row of (red, green, blue) in 0..1
+    for each latent channel and a last one for the offset; empty if unknown. shapes: part -> configuration.
     """
 
     name: str
     title: str
     licence: str
+    kind: str = "text-to-image"
+    architecture: str = ""
+    commercial: bool | None = None
+    runnable: str = ""
+    parameters: Mapping[str, int] = field(default_factory=dict, hash=False)
+    download_bytes: int | None = None
+    sources: tuple[Source, ...] = ()
+    files: tuple[str, ...] = ()
+    path: str = ""
     folder: str = ""
     base: str = ""
+    vae: str = ""
     width: int = 512
     height: int = 512
     steps: int = 20
@@ -40,48 +49,38 @@ class ModelCard:
     sampler: str | None = None
     schedule: str | None = None
     spacing: str | None = None
+    prediction: str | None = None
     preview: tuple[tuple[float, ...], ...] = ()
+    shapes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
 
     @staticmethod
     def read(name: str, table: Mapping[str, Any]) -> ModelCard:
-        """Check a parsed card. Raises ModelError naming the key that is wrong."""
-        known = {field.name: field for field in fields(ModelCard)}
+        """Check a parsed card. Raises ModelError naming card and key, and what is allowed."""
+        values: dict[str, Any] = {}
         for key, value in table.items():
-            if key not in known:
-                raise ModelError(f"the card {name!r} has an unknown key {key!r}", f"known: {', '.join(known)}")
-            if key in ("width", "height", "steps") and not (isinstance(value, int) and value > 0):
-                raise ModelError(f"the card {name!r}: {key} must be a whole number above 0, not {value!r}")
-        missing = [key for key in ("title", "licence") if key not in table]
+            row = BY_NAME.get(key)
+            if row is None:
+                raise ModelError(f"the card {name!r} has an unknown key {key!r}", f"known: {', '.join(BY_NAME)}")
+            try:
+                values[key] = row.read(value)
+            except (ValueError, TypeError, OverflowError) as error:
+                # Only our own complaints are sentences; float("x") complains too.
+                detail = f": {error}" if str(error) and not isinstance(value, str) else f", not {_shown(value)}"
+                raise ModelError(f"the card {name!r}: {key} must be {row.words}{detail}", row.meaning) from None
+        missing = [key for key in REQUIRED if key not in table]
         if missing:
-            raise ModelError(f"the card {name!r} lacks {', '.join(missing)}")
-        preview = tuple(tuple(float(value) for value in row) for row in table.get("preview", ()))
-        if any(len(row) != 3 for row in preview):
-            raise ModelError(f"the card {name!r}: each row of preview has three colours")
-        return ModelCard(**{**table, "name": name, "preview": preview})
+            raise ModelError(f"the card {name!r} lacks {', '.join(missing)}", "add the key to the card")
+        return ModelCard(name=name, **values)
+
+    def replace(self, **changes: Any) -> ModelCard:
+        """A copy with other values."""
+        return ModelCard(**{**self.__dict__, **changes})
+
+    @property
+    def all_parameters(self) -> int:
+        return sum(self.parameters.values())
 
 
-def check_bases(found: Mapping[str, ModelCard]) -> None:
-    """Raise ModelError for a card whose base is not there, or shares parts itself."""
-    for each in found.values():
-        if each.base and (each.base not in found or found[each.base].base or not found[each.base].folder):
-            raise ModelError(f"the card {each.name!r}: its base {each.base!r} is no whole built-in model")
-
-
-@lru_cache(maxsize=1)
-def cards() -> Mapping[str, ModelCard]:
-    """Every card that comes with the program, by name."""
-    found = {}
-    for file in sorted((resources.files("nutshell.catalogue") / "cards").iterdir(), key=lambda entry: entry.name):
-        if file.name.endswith(".toml"):
-            name = file.name.removesuffix(".toml")
-            found[name] = ModelCard.read(name, tomllib.loads(file.read_text("utf-8")))
-    check_bases(found)
-    return found
-
-
-def card(name: str) -> ModelCard:
-    """The card of that name. Raises ModelNotFound with the names there are."""
-    try:
-        return cards()[name]
-    except KeyError:
-        raise ModelNotFound(f"there is no model named {name!r}", f"known: {', '.join(cards())}") from None
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
