@@ -12,7 +12,7 @@ from PIL import Image
 
 import nutshell
 from nutshell.errors import NotEnoughMemory, UnsupportedModel, UsageError, WeightsMismatch
-from nutshell.machine import Machine
+from nutshell.machine import machine_with
 from nutshell.networks.ops import Network
 from nutshell.pipeline import Progress, Request
 from nutshell.pipeline import model as model_module
@@ -58,10 +58,10 @@ def test_one_stage_at_a_time_draws_the_same(model: Any, model_folder: Path, monk
     with nutshell.load(model_folder, precision="f32") as lean:
         order = lean._order(Request("a cat", **SIZE))
         # Just what the largest stage needs: enough for it, not for all.
-        monkeypatch.setattr(model_module, "probe", lambda: Machine(100_000 * MB, 1))
+        monkeypatch.setattr(model_module, "probe", lambda: machine_with(usable_bytes=100_000 * MB, cores=1))
         together = lean.plan(order)
         assert not together.staged
-        monkeypatch.setattr(model_module, "probe", lambda: Machine(together.need_bytes, 1))
+        monkeypatch.setattr(model_module, "probe", lambda: machine_with(usable_bytes=together.need_bytes, cores=1))
         assert lean.plan(order).staged
         staged = [pixels(picture) for picture in lean.draw(Request("a cat", steps=2, seed=3, count=2, **SIZE))]
         assert not lean._kit.stages._kept
@@ -69,7 +69,7 @@ def test_one_stage_at_a_time_draws_the_same(model: Any, model_folder: Path, monk
 
 
 def test_too_little_memory_is_said_before_anything_is_loaded(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_module, "probe", lambda: Machine(50 * MB, 1))
+    monkeypatch.setattr(model_module, "probe", lambda: machine_with(usable_bytes=50 * MB, cores=1))
     with pytest.raises(NotEnoughMemory):
         model.generate("a cat", **SIZE)
 

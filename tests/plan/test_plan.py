@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nutshell.errors import EngineUnavailable, NotEnoughMemory
-from nutshell.machine import Machine
+from nutshell.machine import Machine, machine_with
 from nutshell.plan import EngineChoice, StageNeed, make_plan
 
 MB = 1_000_000
@@ -20,7 +20,7 @@ OPENVINO = EngineChoice("openvino", ("bf16", "f32"))
 
 
 def machine(megabytes: int) -> Machine:
-    return Machine(usable_bytes=megabytes * MB, cores=2)
+    return machine_with(usable_bytes=megabytes * MB, cores=2)
 
 
 def test_plenty_of_memory_keeps_all_stages() -> None:
