@@ -11,7 +11,10 @@
     ├── EngineError           an engine is missing or failed
     │   └── EngineUnavailable not installed, or not for this machine
     ├── NotEnoughMemory       what is needed and what is free
-    ├── OutputError           a picture could not be written
+    ├── OutputError           a file could not be written
+    │   └── StoreError        ... into the store of models: no room, read-only, a disk that fails
+    ├── FetchError            a model could not be fetched: network, hub, wrong content
+    │   └── Offline           a connection was forbidden by the setting `offline`
     └── Cancelled             the user (or a callback) stopped the run
 
 Each carries a `hint` (what to do next) and an `exit_code` for the command line. The message says what
@@ -119,6 +122,31 @@ class OutputError(NutshellError):
     """A file could not be written: no room, no permission, no such folder."""
 
     exit_code = 6
+
+
+class StoreError(OutputError):
+    """The store of models could not be written: no room, no permission, a disk that fails."""
+
+
+class FetchError(NutshellError):
+    """A model could not be fetched.
+
+    transient: the same request may well succeed later. wait_seconds: how long the server asks to wait, None
+    where it does not say.
+    """
+
+    exit_code = 7
+
+    def __init__(
+        self, message: str, hint: str = "", *, transient: bool = False, wait_seconds: float | None = None
+    ) -> None:
+        super().__init__(message, hint)
+        self.transient = transient
+        self.wait_seconds = wait_seconds
+
+
+class Offline(FetchError):
+    """The setting `offline` holds, and something would have connected."""
 
 
 class Cancelled(NutshellError):

@@ -1,8 +1,9 @@
 """Train the teacher: a UNet on the latents of the recipe's scenes, with the text encoder that reads their captions.
 
-    python -m training.artist.teacher [--recipe cpu] [--minutes 120] [--resume]
+    python -m training.artist.teacher [--recipe cpu] [--start FOLDER] [--minutes 120] [--resume]
 
-Draws and encodes the scenes and teaches the text encoder first, where that has not been done yet.
+Draws and encodes the scenes and teaches the text encoder first, where that has not been done yet. `--start` begins
+with the UNet and text encoder of a model that was trained before instead of fresh ones.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from training.artist.batches import open_batches
 from training.artist.layout import LayoutHead, Mapper
 from training.artist.networks import build_scheduler, build_unet, for_training
 from training.artist.noise import add_noise, draw_steps
-from training.artist.options import Options, read_options
-from training.artist.package import Artist, save_artist
+from training.artist.options import Options, options_of, parser_of
+from training.artist.package import Artist, load_artist, save_artist
 from training.artist.settings import TeacherTraining
 from training.loop import Pace, train
 from training.scenes.studio import Studio
@@ -52,8 +53,11 @@ class Teacher(nn.Module):
         return noised.error(predicted, settings.snr_cap) + settings.layout_weight * layout_loss
 
 
-def learn(options: Options) -> Path:
-    """Train for the budget; at every checkpoint write the averaged model. Returns its folder."""
+def learn(options: Options, start: Path | None = None) -> Path:
+    """Train for the budget; at every checkpoint write the averaged model. Returns its folder.
+
+    `start` is a model to begin with; its tokenizer must be the recipe's, and its UNet decides about the widths.
+    """
     recipe, work, device = options.recipe, options.work, options.device
     settings = recipe.teacher_training
     if not (work / "text_encoder" / "config.json").is_file():
@@ -62,8 +66,13 @@ def learn(options: Options) -> Path:
     batches = open_batches(options, tokenizer)
     mapper = Mapper(batches.world)
     layout = mapper.layout(batches.scenes, Studio(batches.world, options.cache))
-    unet = for_training(build_unet(recipe.teacher, recipe.text.width).to(device))
-    text_encoder = CLIPTextModel.from_pretrained(work / "text_encoder", dtype=torch.float32)
+    if start is not None:
+        earlier = load_artist(start)
+        unet, text_encoder = earlier.unet, earlier.text_encoder
+    else:
+        unet = build_unet(recipe.teacher, recipe.text.width)
+        text_encoder = CLIPTextModel.from_pretrained(work / "text_encoder", dtype=torch.float32)
+    unet = for_training(unet.to(device))
     teacher = Teacher(unet, text_encoder, mapper).to(device)
     print(f"unet {sum(p.numel() for p in unet.parameters()) / 1e6:.2f} M", flush=True)
     alphas = build_scheduler().alphas_cumprod.to(device)
@@ -90,5 +99,13 @@ def learn(options: Options) -> Path:
     return work / "teacher"
 
 
+def main() -> None:
+    """Read the command line."""
+    parser = parser_of(__doc__)
+    parser.add_argument("--start", type=Path, help="a model in the folder layout of this recipe")
+    given = parser.parse_args()
+    learn(options_of(given), given.start)
+
+
 if __name__ == "__main__":
-    learn(read_options(__doc__))
+    main()

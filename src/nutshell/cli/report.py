@@ -24,6 +24,7 @@ EXIT_CODES: dict[int, str] = {
     errors.EngineError.exit_code: "an engine is missing or failed",
     errors.NotEnoughMemory(0, 0).exit_code: "not enough memory",
     errors.OutputError.exit_code: "a file could not be written",
+    errors.FetchError.exit_code: "a model could not be fetched",
     UNEXPECTED: "a bug: run again with --debug and report what it prints",
     errors.Cancelled.exit_code: "stopped by Ctrl-C",
     _SHELLS_SIGNALS + 13: "the reader of the output went away",
