@@ -1,0 +1,87 @@
+"""Files of the store reach the disk whole or not at all, and a failure says what to do about it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from nutshell.errors import StoreError
+
+_CHOOSE = "choose another folder for models with --store, or NUTSHELL_STORE"
+_RESUMES = "what was fetched is kept: free some space and run the same command again, or choose another --store"
+# errno -> (what happened, what to do)
+_REASONS: dict[int, tuple[str, str]] = {
+    errno.ENOSPC: ("the disk is full", _RESUMES),
+    errno.EDQUOT: ("your disk quota is used up", _RESUMES),
+    errno.EROFS: ("the disk is read-only", _CHOOSE),
+    errno.EACCES: ("you have no permission to write there", _CHOOSE),
+    errno.EPERM: ("this is not permitted there", _CHOOSE),
+    errno.ENOTDIR: ("part of that path is a file, not a folder", _CHOOSE),
+    errno.EEXIST: ("a file lies where a folder should be", _CHOOSE),
+    errno.EFBIG: ("the file is too large for that disk (FAT32 holds files below 4 GB)", _CHOOSE),
+    errno.EIO: ("the disk failed", "check the disk, or " + _CHOOSE),
+    errno.ENODEV: ("the disk is gone", "put it back, and run the same command again"),
+}
+
+
+@contextlib.contextmanager
+def telling(path: Path) -> Iterator[None]:
+    """Turn an OSError of the block into a StoreError about `path`."""
+    try:
+        yield
+    except OSError as error:
+        reason, hint = _REASONS.get(error.errno or 0, (error.strerror or str(error), _CHOOSE))
+        raise StoreError(f"cannot write {path}: {reason}", hint) from error
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write `path` by way of a file beside it: after a crash there is the old content or the new one."""
+    with telling(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        try:
+            with open(part, "xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring new names in `folder` to the disk, where the system can do that for a folder."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def protect(path: Path) -> None:
+    """Against accidents: a blob's bytes never change. Windows would refuse to delete it, FAT knows no modes."""
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):
+            path.chmod(0o444)
+
+
+def free_bytes(folder: Path) -> int | None:
+    """What an ordinary user can still write there; None where it cannot be told. The folder need not exist yet."""
+    for place in (folder, *folder.parents):
+        try:
+            return shutil.disk_usage(place).free
+        except FileNotFoundError:
+            continue
+        except OSError:
+            break
+    return None
