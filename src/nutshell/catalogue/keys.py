@@ -86,7 +86,8 @@ def _table(read: Callable[[Any], Any]) -> Callable[[Any], Mapping[str, Any]]:
 def _facts(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise ValueError
-    return dict(value)
+    # TOML has no null: "" stands for it, as in mid_block_type = "".
+    return {key: None if item == "" else item for key, item in value.items()}
 
 
 def _sources(value: Any) -> tuple[Source, ...]:
