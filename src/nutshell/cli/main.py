@@ -20,6 +20,7 @@ COMMANDS: dict[str, str] = {
     "generate": "draw pictures from a prompt (the default: the word may be left out)",
     "inspect": "show how a picture was made, or what a model file holds",
     "models": "list the models that are here",
+    "add": "give a model file of your own a name",
 }
 
 HELP = """\

@@ -116,7 +116,7 @@ def read_facts(
             f"the autoencoder has {latent}",
             "the parts belong to different models",
         )
-    diffusion = _diffusion(checkpoint, prediction)
+    diffusion = _diffusion(checkpoint, prediction or (card.prediction if card else None))
     preview = card.preview if card and card.preview else _SD_PREVIEW
     return Facts(
         name=name,

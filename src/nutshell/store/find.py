@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from nutshell.catalogue import ModelCard, cards
+from nutshell.catalogue import ModelCard, cards, shipped
 from nutshell.errors import ModelNotFound
 
 
@@ -33,8 +33,10 @@ def find(model: str | Path, folders: tuple[Path, ...] = ()) -> Found:
     known = cards()
     if text in known and known[text].folder:
         card = known[text]
-        base = builtin_folder() / known[card.base].folder if card.base else None
+        base = builtin_folder() / shipped()[card.base].folder if card.base else None
         return Found(builtin_folder() / card.folder, base, card)
+    if text in known and known[text].path:
+        return _own(known[text])
     path = Path(text).expanduser()
     for candidate in (path, *(folder / text for folder in folders)):
         if candidate.exists():
@@ -46,9 +48,20 @@ def find(model: str | Path, folders: tuple[Path, ...] = ()) -> Found:
     )
 
 
+def _own(card: ModelCard) -> Found:
+    """What a card of the user's points to."""
+    path = Path(card.path)
+    if not path.exists():
+        raise ModelNotFound(
+            f"the card {card.name!r} points to {path}, and nothing is there",
+            f"put it back, or name its new place: nutshell add FILE --name {card.name} --replace",
+        )
+    return Found(path, None, card)
+
+
 def installed(card: ModelCard) -> bool:
     """Whether a card's files are on this machine, the shared ones too."""
     if not card.folder:
-        return False
+        return bool(card.path) and Path(card.path).exists()
     found = find(card.name)
     return found.path.is_dir() and ((found.base or found.path) / "model_index.json").is_file()
