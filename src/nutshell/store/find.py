@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from nutshell.catalogue import ModelCard, cards, shipped
+from nutshell.catalogue import ModelCard, cards
 from nutshell.errors import ModelNotFound
 
 
@@ -33,7 +33,7 @@ def find(model: str | Path, folders: tuple[Path, ...] = ()) -> Found:
     known = cards()
     if text in known and known[text].folder:
         card = known[text]
-        base = builtin_folder() / shipped()[card.base].folder if card.base else None
+        base = builtin_folder() / known[card.base].folder if card.base else None
         return Found(builtin_folder() / card.folder, base, card)
     if text in known and known[text].path:
         return _own(known[text])
