@@ -24,7 +24,7 @@ FEATURES = frozenset(
 ASSUMED_BYTES = 2**30
 """Taken for usable where the memory cannot be read at all: enough for the built-in model, and for no mischief."""
 
-GpuVendor = Literal["nvidia", "amd", "intel", "apple", "ascend", "other"]
+GpuVendor = Literal["nvidia", "amd", "intel", "apple", "ascend"]
 GpuKind = Literal["discrete", "integrated"]
 
 
@@ -163,6 +163,10 @@ class Machine:
         if memory.cgroup_limit_bytes is not None:
             free = min(free, max(0, memory.cgroup_limit_bytes - (memory.cgroup_used_bytes or 0)))
         return free + memory.own_bytes
+
+    def knows(self, fact: str) -> bool:
+        """Whether `fact` ("cpu.features") could be read. An empty set of instruction sets may well be the truth."""
+        return all(item.fact != fact for item in self.unknown)
 
     def disk_of(self, path: str | PurePath) -> Disk | None:
         """The file system that an absolute path lies on: the one with the longest mount point above it."""

@@ -1,21 +1,35 @@
-"""What the planner must know of this machine."""
+"""Look at a machine: every reader once, and whatever fails is noted."""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterable
 
-import psutil
+from nutshell.machine.cpu import read_cpu
+from nutshell.machine.disks import read_disks
+from nutshell.machine.facts import Cpu, Machine, Memory, System
+from nutshell.machine.gpus import read_gpus
+from nutshell.machine.main_memory import read_memory
+from nutshell.machine.mounts import Mount, read_mounts
+from nutshell.machine.source import Notes, Remembering, Source
+from nutshell.machine.system import read_system
+from nutshell.machine.this_computer import ThisComputer
 
-from nutshell.machine.facts import Cpu, Machine, Memory
-from nutshell.machine.memory import available_bytes
 
+def probe(source: Source | None = None, folders: Iterable[str] = ()) -> Machine:
+    """Look at this machine, or at a recorded one. Never raises.
 
-def probe() -> Machine:
-    """Look at this machine. Takes milliseconds and never raises."""
-    logical = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    physical = psutil.cpu_count(logical=False) or logical
-    own = int(psutil.Process().memory_info().rss)
+    folders: absolute paths whose file systems are wanted even if they lie on the network. Takes milliseconds, and up
+    to 1.5 s where a driver or tool has to be asked that does not answer.
+    """
+    notes = Notes()
+    source = Remembering(source or ThisComputer())
+    mounts: tuple[Mount, ...] = notes.attempt("disks", lambda: read_mounts(source), ())
+    cpu = notes.attempt("cpu", lambda: read_cpu(source, notes), Cpu())
     return Machine(
-        cpu=Cpu(cores=max(1, min(logical, physical)), threads=logical),
-        memory=Memory(available_bytes=available_bytes(), own_bytes=own),
+        cpu=cpu,
+        memory=notes.attempt("memory", lambda: read_memory(source, notes, mounts), Memory()),
+        disks=notes.attempt("disks", lambda: read_disks(source, notes, mounts, folders), ()),
+        gpus=notes.attempt("gpu", lambda: read_gpus(source, notes, cpu), ()),
+        system=notes.attempt("system", lambda: read_system(source, notes), System()),
+        unknown=tuple(notes.unknown),
     )
