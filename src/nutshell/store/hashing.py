@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 CHUNK_BYTES = 1 << 20
 
@@ -24,31 +23,24 @@ class Digest:
 
 
 class Hasher:
-    """Both hashes of a stream; the size must be known before, for git's begins with it."""
+    """SHA-256 of a stream, and git's name too where that is what can be compared; git's begins with the size."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, digest: Digest, size: int) -> None:
+        self._digest = digest
         self._sha256 = hashlib.sha256()
-        self._git = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
-        self.count = 0
+        self._git = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False) if digest.kind == "git" else None
 
     def update(self, data: bytes) -> None:
         self._sha256.update(data)
-        self._git.update(data)
-        self.count += len(data)
+        if self._git is not None:
+            self._git.update(data)
 
     @property
     def sha256(self) -> str:
         return self._sha256.hexdigest()
 
-    def matches(self, digest: Digest) -> bool:
-        return digest.hex == (self._git.hexdigest() if digest.kind == "git" else self.sha256)
-
-    def read(self, file: IO[bytes], on_bytes: Callable[[int], None] | None = None) -> None:
-        """Take in the rest of an open file."""
-        while chunk := file.read(CHUNK_BYTES):
-            self.update(chunk)
-            if on_bytes is not None:
-                on_bytes(len(chunk))
+    def matches(self) -> bool:
+        return self._digest.hex == (self.sha256 if self._git is None else self._git.hexdigest())
 
 
 def sha256_of(path: Path, on_bytes: Callable[[int], None] | None = None) -> str:

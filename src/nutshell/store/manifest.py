@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from nutshell.errors import CorruptFile, NutshellError
 from nutshell.store.names import check_name, check_paths
@@ -53,7 +53,14 @@ class Manifest:
     def from_json(raw: bytes, origin: str) -> Manifest:
         """Check everything; a manifest may come from a stick or a bundle. Raises CorruptFile naming `origin`."""
         try:
-            table = json.loads(raw)
+            return Manifest.from_table(json.loads(raw), origin)
+        except (ValueError, RecursionError) as error:
+            raise _no_manifest(origin) from error
+
+    @staticmethod
+    def from_table(table: Any, origin: str) -> Manifest:
+        """`from_json` for what is parsed already."""
+        try:
             if table["format"] != FORMAT:
                 raise CorruptFile(f"{origin} is of format {table['format']!r}, not {FORMAT}", "update nutshell")
             files = tuple(_stored(path, entry) for path, entry in table["files"].items())
@@ -66,13 +73,17 @@ class Manifest:
             raise
         except NutshellError as error:
             raise CorruptFile(f"{origin} is no manifest: {error}", error.hint) from error
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise CorruptFile(f"{origin} is no manifest of a model", "pull or import the model again") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise _no_manifest(origin) from error
 
 
-def is_sha256(text: Any) -> bool:
+def is_sha256(text: Any) -> TypeGuard[str]:
     """Whether this is a SHA-256 in 64 lower-case hexadecimal digits; anything else never becomes a file name."""
     return isinstance(text, str) and _HEX.fullmatch(text) is not None
+
+
+def _no_manifest(origin: str) -> CorruptFile:
+    return CorruptFile(f"{origin} is no manifest of a model", "pull or import the model again")
 
 
 def _stored(path: str, entry: Any) -> StoredFile:

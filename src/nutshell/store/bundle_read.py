@@ -1,0 +1,127 @@
+"""`nutshell import`: a bundle into the store, every byte checked on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+from nutshell.errors import CorruptFile, ModelNotFound, StoreError
+from nutshell.store.bundle import WHEELS, BundledModel, Contents, Entry
+from nutshell.store.bundle_tar import END, Reader, tar_bytes
+from nutshell.store.disk import free_bytes
+from nutshell.store.store import Store
+
+OnBytes = Callable[[int], None]
+OnWait = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Imported:
+    """models: those that are in the store now. left_out: those that were not wanted. copied: bytes written."""
+
+    models: tuple[BundledModel, ...]
+    left_out: tuple[BundledModel, ...]
+    copied: int
+
+
+def import_bundle(
+    path: Path,
+    store: Store,
+    wanted: Callable[[BundledModel], bool] = lambda model: True,
+    on_bytes: OnBytes | None = None,
+    on_total: OnBytes | None = None,
+    on_wait: OnWait | None = None,
+) -> Imported:
+    """Take the models of a bundle into the store. wanted: which of them. on_total: told once what will be read.
+
+    What is in the store already is not copied again, so an import that was broken off goes on where it was. A model is
+    listed only when all its files are whole. Raises CorruptFile, ModelNotFound, StoreError, ModelError.
+    """
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise ModelNotFound(f"{path} cannot be read: {error.strerror or error}", "check the path") from error
+    with file:
+        reader = Reader(file, path)
+        raw = reader.manifest()
+        contents = Contents.from_json(raw, str(path))
+        _check_length(path, tar_bytes([len(raw), *(entry.size for entry in contents.entries)]) + len(END))
+        if on_total is not None:
+            on_total(sum(entry.size for entry in contents.entries))
+        models = tuple(model for model in contents.models if wanted(model))
+        with store.lock(on_wait):
+            copied = _take_in(reader, contents, models, store, on_bytes or (lambda count: None))
+    return Imported(models, tuple(model for model in contents.models if model not in models), copied)
+
+
+def _check_length(path: Path, want: int) -> None:
+    size = path.stat().st_size
+    if size < want:
+        raise CorruptFile(
+            f"{path} is cut short: {size:,} of {want:,} bytes are there",
+            "copy the bundle again; FAT32 sticks hold files below 4 GB",
+        )
+
+
+def _take_in(
+    reader: Reader, contents: Contents, models: tuple[BundledModel, ...], store: Store, on_bytes: OnBytes
+) -> int:
+    names = _names(models)
+    missing = {
+        entry.name
+        for entry in contents.entries
+        if entry.sha256 in names
+        and not entry.name.startswith(WHEELS)
+        and store.find_blob(entry.sha256, entry.size) is None
+    }
+    need = sum(entry.size for entry in contents.entries if entry.name in missing)
+    free = free_bytes(store.folder)
+    if free is not None and need > free:
+        raise StoreError(
+            f"this needs {need / 1e6:,.0f} MB and {store.folder} has {free / 1e6:,.0f} MB free",
+            "free some space, or choose a folder on another disk with --store",
+        )
+    for entry in contents.entries:
+        if entry.name in missing:
+            _add(reader, entry, names[entry.sha256], store, on_bytes)
+        elif entry.name.startswith(WHEELS):
+            reader.check(entry)
+            on_bytes(entry.size)
+        else:
+            reader.skip(entry)
+            on_bytes(entry.size)
+    reader.end()
+    for model in models:
+        store.put(model.manifest)
+    return need
+
+
+def _add(reader: Reader, entry: Entry, name: str, store: Store, on_bytes: OnBytes) -> None:
+    stream = _Counted(reader, entry, on_bytes)
+    try:
+        store.add_blob(cast("IO[bytes]", stream), entry.sha256, entry.size)
+    except CorruptFile as error:
+        if stream.member.left:
+            raise
+        raise reader.damaged(name) from error
+    reader.close(entry)
+
+
+def _names(models: tuple[BundledModel, ...]) -> dict[str, str]:
+    """SHA-256 -> what people call that file."""
+    return {file.sha256: f"{file.path} of {model.manifest.name}" for model in models for file in model.manifest.files}
+
+
+class _Counted:
+    """An entry as the store reads it, counted on the way."""
+
+    def __init__(self, reader: Reader, entry: Entry, on_bytes: OnBytes) -> None:
+        self.member = reader.open(entry)
+        self._on_bytes = on_bytes
+
+    def read(self, count: int) -> bytes:
+        chunk = self.member.read(count)
+        self._on_bytes(len(chunk))
+        return chunk
