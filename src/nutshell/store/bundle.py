@@ -99,7 +99,7 @@ def _table(card: ModelCard | None) -> dict[str, Any] | None:
 
 def _model(item: Any, origin: str) -> BundledModel:
     table: Mapping[str, Any] | None = item["card"]
-    manifest = Manifest.from_json(json.dumps({**item, "card": None}).encode(), origin)
+    manifest = Manifest.from_table(item, origin)
     if table is None:
         return BundledModel(manifest)
     if any(key in table for key in LOCAL_KEYS):

@@ -20,6 +20,7 @@ BLOCK = 512
 END = bytes(2 * BLOCK)
 MOST_PADDING = 20 * BLOCK  # other tools fill the last record
 _LARGE = 8**11
+_PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE)  # tarfile calls sparse files regular, too
 _AGAIN = "copy the bundle again, or export it again"
 
 
@@ -65,9 +66,9 @@ class Reader:
     def manifest(self) -> bytes:
         """The first entry; anything else is no bundle."""
         info = self._header()
-        if info is None or info.name != MANIFEST or not info.isreg():
+        if info is None or info.name != MANIFEST or info.type not in _PLAIN:
             raise CorruptFile(f"{self.path} is no bundle of Nutshell", "nutshell export MODEL FILE.nut makes one")
-        if info.size > LARGEST_MANIFEST:
+        if not 0 <= info.size <= LARGEST_MANIFEST:
             raise CorruptFile(f"{self.path} has a list of contents of {info.size:,} bytes", "do not use it")
         raw = self.take(info.size)
         self.take(padding(info.size))
@@ -76,7 +77,7 @@ class Reader:
     def open(self, entry: Entry) -> Member:
         """The next entry, which must be this one. Read it to its end, then call `close`."""
         info = self._header()
-        if info is None or not info.isreg() or (info.name, info.size) != (entry.name, entry.size):
+        if info is None or info.type not in _PLAIN or (info.name, info.size) != (entry.name, entry.size):
             found = "its end" if info is None else f"{info.name[:80]!r} ({info.size:,} bytes)"
             raise CorruptFile(
                 f"{self.path} is damaged: {entry.name!r} ({entry.size:,} bytes) should follow, not {found}", _AGAIN
