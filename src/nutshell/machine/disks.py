@@ -52,7 +52,7 @@ def _disk(source: Source, notes: Notes, mount: Mount, asked: bool) -> Disk:
         notes.add(f"disk {mount.path}", "it lies on the network, where nothing is asked that is not needed")
         usage: dict[str, int] = {}
     else:
-        usage = notes.attempt(f"disk {mount.path}", lambda: dict(source.ask("usage", mount.path)), {})
+        usage = notes.attempt(f"disk {mount.path}", lambda: _usage(source, mount.path), {})
     name = _block_name(source, mount.device)
     return Disk(
         mount=mount.path,
@@ -65,6 +65,10 @@ def _disk(source: Source, notes: Notes, mount: Mount, asked: bool) -> Disk:
         read_only="ro" in mount.options,
         noexec="noexec" in mount.options,
     )
+
+
+def _usage(source: Source, path: str) -> dict[str, int]:
+    return {name: int(value) for name, value in source.ask("usage", path).items()}
 
 
 def _block_name(source: Source, device: str) -> str:

@@ -63,7 +63,9 @@ def _profiled(source: Source) -> list[Gpu]:
         # Built-in graphics have "spdisplays_vram_shared", or "_spdisplays_vram", a share of the main memory.
         size = re.fullmatch(r"(\d+) (MB|GB)", card.get("spdisplays_vram", ""))
         memory = int(size[1]) * (2**30 if size[2] == "GB" else 2**20) if size and not built_in else None
-        metal = "Metal" if any("metal" in str(value).lower() for value in card.values()) else ""
+        # "spdisplays_metal": "spdisplays_supported" on old systems, "spdisplays_mtlgpufamilysupport" on newer ones.
+        told = [str(value) for key, value in card.items() if key.startswith(("spdisplays_metal", "spdisplays_mtl"))]
+        metal = "Metal" if any("notsupported" not in value for value in told) else ""
         if vendor:
             gpus.append(
                 Gpu(vendor, name, "integrated" if built_in else "discrete", memory, driver="macos", runtime=metal)

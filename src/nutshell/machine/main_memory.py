@@ -19,7 +19,7 @@ def read_memory(source: Source, notes: Notes, mounts: Sequence[Mount] = ()) -> M
     if source.platform == "linux":
         figures = notes.attempt("memory", lambda: meminfo(source.read("/proc/meminfo")), {})
     else:
-        figures = notes.attempt("memory", lambda: dict(source.ask("memory")), {})
+        figures = notes.attempt("memory", lambda: _whole(source.ask("memory")), {})
     if source.platform == "linux" and "total" not in figures:
         if figures:
             notes.add("memory", "/proc/meminfo has no MemTotal")
@@ -65,6 +65,10 @@ def meminfo(text: str) -> dict[str, int]:
         "swap_free": rows.get("SwapFree"),
     }
     return {name: value for name, value in figures.items() if value is not None}
+
+
+def _whole(figures: dict[str, int]) -> dict[str, int]:
+    return {name: int(value) for name, value in figures.items()}
 
 
 def _used_bytes(source: Source, mount: str) -> int:
