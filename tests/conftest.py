@@ -19,6 +19,8 @@ os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 # The machine's owner may have settings of their own.
 os.environ["NUTSHELL_CONFIG"] = ""
+# ... and models.
+os.environ["XDG_DATA_HOME"] = os.path.join(os.sep, "nonexistent")
 
 import pytest
 

@@ -75,6 +75,16 @@ def _text(text: str) -> str:
     return text
 
 
+def _url(text: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", text.strip()):
+        raise ValueError(text)
+    return text.strip().rstrip("/")
+
+
+def _urls(text: str) -> tuple[str, ...]:
+    return tuple(_url(part) for part in text.split(",") if part.strip())
+
+
 def _path(text: str) -> Path:
     return Path(_text(text)).expanduser()
 
@@ -103,6 +113,8 @@ SIZE = Kind("a size in pixels such as 256 or 512x384", _size, "WxH|N")
 INTERVAL = Kind("two numbers from 0 to 1 such as 0.2,0.8", _interval, "FROM,TO")
 NAME = Kind("a name", _text, "NAME")
 TEXT = Kind("text", str, "TEXT")
+URL = Kind("an address such as https://hub.example", _url, "URL")
+URLS = Kind("addresses such as http://192.168.1.20:8188, with commas between", _urls, "URL,URL")
 PATH = Kind("a path", _path, "PATH")
 FILE_OR_FOLDER = Kind("a path", _path_or_folder, "FILE|FOLDER/")
 
@@ -115,6 +127,7 @@ class Setting:
     """One row. name: in the file. default_words: what stands in the help when the default is None.
 
     many: may be given several times (a list in the file, separated as in PATH in the environment).
+    also: a variable of other programs that is heeded where ours is not set.
     """
 
     name: str
@@ -124,6 +137,7 @@ class Setting:
     default_words: str = ""
     group: str = "picture"
     many: bool = False
+    also: str = ""
 
     @property
     def flag(self) -> str:
@@ -173,6 +187,18 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("engine", NAME, "openvino, onnx, torch or numpy", None, "the fastest installed", group="model"),
     Setting("precision", choice("f32", "bf16", "f16"), "arithmetic", None, "the fastest here", group="model"),
     Setting("threads", WHOLE, "processor threads", None, "all cores", group="model"),
+    # where models come from
+    Setting("store", PATH, "the folder that fetched models are kept in", None, "the platform's data folder",
+            group="store"),
+    Setting("offline", YES_NO, "make no connection at all", False, group="store"),
+    Setting("sticks", YES_NO, "use the folder nutshell-models/ of removable drives in place", True, group="store"),
+    Setting("hub", choice("huggingface", "modelscope"), "which hub is asked first", "huggingface", group="store"),
+    Setting("hf_endpoint", URL, "Hugging Face, or a mirror of it", "https://huggingface.co", group="store",
+            also="HF_ENDPOINT"),
+    Setting("ms_endpoint", URL, "ModelScope, or a mirror of it", "https://www.modelscope.cn", group="store"),
+    Setting("hf_token", TEXT, "for models that Hugging Face gives to known users only", "", "none", group="store",
+            also="HF_TOKEN"),
+    Setting("peers", URLS, "other Nutshells on the local network, asked before the hubs", (), "none", group="store"),
     # where it goes, and what is said meanwhile
     Setting("output", FILE_OR_FOLDER, "a file or folder; .png, .jpg or .webp", None, "a new name here", group="output"),
     Setting("preview", YES_NO, "keep nutshell-preview.png up to date while drawing", False, group="output"),
@@ -218,6 +244,8 @@ def resolve(flags: Mapping[str, Any], environment: Environment | None = None, fi
         elif environment.get(row.variable, "") != "":
             value, origin = environment[row.variable], row.variable
             value = value.split(os.pathsep) if row.many else value
+        elif row.also and environment.get(row.also, "") != "":
+            value, origin = environment[row.also], row.also
         elif row.name in in_file:
             value, origin = in_file[row.name], f"{path} ({row.name})"
         else:
@@ -274,6 +302,17 @@ def config_path(environment: Environment) -> Path | None:
         return None
 
 
+def data_folder(environment: Environment, platform: str = sys.platform) -> Path | None:
+    """Where this platform keeps what a program gathers for its user; None where there is no home folder."""
+    if platform == "win32":
+        base = environment.get("LOCALAPPDATA")
+    elif platform == "darwin":
+        base = environment.get("HOME") and environment["HOME"] + "/Library/Application Support"
+    else:
+        base = environment.get("XDG_DATA_HOME") or (environment.get("HOME") and environment["HOME"] + "/.local/share")
+    return Path(base, "nutshell") if base else None
+
+
 def usual_config_path(environment: Environment, platform: str = sys.platform) -> Path | None:
     """Where this platform keeps it; None where there is no home folder."""
     if platform == "win32":
@@ -325,7 +364,12 @@ def read_config(path: Path) -> dict[str, Any]:
 
 # ---------------------------------------------------------------- docs
 
-_GROUPS = {"picture": "What to draw", "model": "What draws it", "output": "Where it goes"}
+_GROUPS = {
+    "picture": "What to draw",
+    "model": "What draws it",
+    "store": "Where models come from",
+    "output": "Where it goes",
+}
 _DOCS_HEAD = """\
 # Settings
 
@@ -356,8 +400,9 @@ def render_reference() -> str:
         for row in SETTINGS:
             if row.group == group:
                 many = ", may be repeated" if row.many else ""
+                variables = f"`{row.variable}`" + (f", `{row.also}`" if row.also else "")
                 parts.append(
-                    f"| `{row.name}` | `{row.flag}` | `{row.variable}` | {row.kind.words}{many} "
+                    f"| `{row.name}` | `{row.flag}` | {variables} | {row.kind.words}{many} "
                     f"| {row.shown_default()} | {row.help} |\n"
                 )
     return "".join(parts)

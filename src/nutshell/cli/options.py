@@ -10,7 +10,12 @@ from nutshell.cli.report import EXIT_CODES
 from nutshell.errors import UsageError
 from nutshell.settings import BY_NAME, YES_NO, Setting, Settings, resolve
 
-TITLES = {"picture": "what to draw", "model": "what draws it", "output": "where it goes, and what is said"}
+TITLES = {
+    "picture": "what to draw",
+    "model": "what draws it",
+    "store": "where models come from",
+    "output": "where it goes, and what is said",
+}
 EXIT_TITLE = "exit codes:"
 DEBUG_HELP = "on an error, show where in the program it happened"
 HELP_HELP = "show this and leave"
@@ -68,8 +73,12 @@ def _add(group: argparse._ArgumentGroup, row: Setting) -> None:
 
 
 def settle(arguments: argparse.Namespace) -> Settings:
-    """The settings that hold for these arguments; also sets up the log."""
+    """The settings that hold for these arguments; also sets up the log, and cuts the process off if they say so."""
     flags: dict[str, Any] = {name: value for name, value in vars(arguments).items() if name in BY_NAME}
     settings = resolve(flags)
     logging.basicConfig(level=settings["log_level"].upper(), format="%(name)s: %(message)s")
+    if settings["offline"]:
+        from nutshell.store.offline import forbid_connections
+
+        forbid_connections()
     return settings
