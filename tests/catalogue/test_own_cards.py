@@ -28,9 +28,11 @@ def test_they_are_added_and_take_the_place_of_ours(tmp_path: Path) -> None:
     (tmp_path / "my model.toml").write_text(CARD, encoding="utf-8")
     (tmp_path / "taesd.toml").write_text(CARD.replace("Mine", "Another"), encoding="utf-8")
     (tmp_path / ".hidden.toml").write_text("broken")
+    (tmp_path / "artist.toml").write_text(CARD, encoding="utf-8")
     found = cards(tmp_path)
     assert found["my model"].title == "Mine"
     assert found["taesd"].title == "Another"
+    assert found["artist"] == shipped()["artist"], "others build on the built-in models"
     assert set(found) == {*shipped(), "my model"}
     assert "my model" not in cards(tmp_path / "nowhere")
 

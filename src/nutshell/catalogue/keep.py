@@ -21,7 +21,10 @@ def keep_card(card: ModelCard, folder: Path | None = None, *, replace: bool = Fa
     folder = folder or own_folder()
     if folder is None:
         raise UsageError("there is no folder for model cards of your own", HINT)
-    if not replace and card.name in cards(folder):
+    known = cards(folder)
+    if card.name in known and known[card.name].folder:
+        raise UsageError(f"a built-in model is named {card.name!r}", "choose another --name")
+    if not replace and card.name in known:
         raise UsageError(f"there is a model named {card.name!r} already", "choose a --name, or add --replace")
     path = folder / f"{card.name}.toml"
     try:

@@ -94,12 +94,15 @@ def own_folder(environment: Mapping[str, str] | None = None) -> Path | None:
 def cards(folder: Path | None = None) -> Mapping[str, ModelCard]:
     """Every card by name, ours first; one of the user's takes the place of ours. folder: None for the usual one.
 
-    A broken card of the user's is left out and told in the log, once.
+    A broken card of the user's, and one with the name of a built-in model, is left out and told in the log, once.
     """
-    own, wrong = own_cards(folder or _usual_folder())
+    ours, (own, wrong) = shipped(), own_cards(folder or _usual_folder())
     for error in wrong:
         _tell(f"a model card is left out: {error}")
-    return {**shipped(), **own}
+    for name in own:
+        if name in ours and ours[name].folder:
+            _tell(f"your model card {name!r} is left out: a built-in model has that name; give the card another one")
+    return {**ours, **{name: card for name, card in own.items() if name not in ours or not ours[name].folder}}
 
 
 def card(name: str, folder: Path | None = None) -> ModelCard:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from nutshell.errors import CorruptFile, ModelNotFound, StoreError
+from nutshell.catalogue import cards, keep_card
+from nutshell.errors import CorruptFile, ModelNotFound, NutshellError, StoreError
 from nutshell.store.bundle import WHEELS, BundledModel, Contents, Entry
 from nutshell.store.bundle_tar import END, Reader, tar_bytes
 from nutshell.store.disk import free_bytes
+from nutshell.store.names import folder_name
 from nutshell.store.store import Store
 
 OnBytes = Callable[[int], None]
@@ -125,3 +127,23 @@ class _Counted:
         chunk = self.member.read(count)
         self._on_bytes(len(chunk))
         return chunk
+
+
+def is_built_in(model: BundledModel) -> bool:
+    """Whether this program comes with a model of that name; its own copy is the one that fits it."""
+    card = cards().get(model.manifest.name)
+    return card is not None and bool(card.folder)
+
+
+def keep_cards(models: tuple[BundledModel, ...], folder: Path | None) -> list[str]:
+    """Keep the cards of models that have none here, and say in a line each what was not kept and why."""
+    notes: list[str] = []
+    for model in models:
+        name = model.manifest.name
+        if model.card is None or name in cards() or folder_name(name) != name:
+            continue
+        try:
+            keep_card(model.card, folder)
+        except NutshellError as error:
+            notes.append(f"{name}: its card could not be kept ({error}); its defaults are guessed")
+    return notes
