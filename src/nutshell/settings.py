@@ -127,7 +127,7 @@ class Setting:
     """One row. name: in the file. default_words: what stands in the help when the default is None.
 
     many: may be given several times (a list in the file, separated as in PATH in the environment).
-    also: a variable of other programs that is heeded where ours is not set.
+    also: a variable of other programs that is heeded where ours is not set. flagless: no command has a flag for it.
     """
 
     name: str
@@ -138,6 +138,7 @@ class Setting:
     group: str = "picture"
     many: bool = False
     also: str = ""
+    flagless: bool = False
 
     @property
     def flag(self) -> str:
@@ -178,7 +179,8 @@ SETTINGS: tuple[Setting, ...] = (
     # what draws it
     Setting("model", NAME, "a model's name, its folder, or its .safetensors file", DEFAULT_MODEL, group="model"),
     Setting("models", PATH, "a folder in which models are looked for by name", None, "none", group="model"),
-    Setting("cards", PATH, "a folder of model cards of your own", None, "cards/ beside config.toml", group="model"),
+    Setting("cards", PATH, "a folder of model cards of your own", None, "cards/ beside config.toml", group="model",
+            flagless=True),
     Setting("vae", PATH, "another autoencoder: a folder or file", None, _CARD, group="model"),
     Setting("preview_vae", PATH, "with --preview: a tiny autoencoder for sharper ones", None, "none", group="model"),
     Setting("embedding", PATH, "a textual-inversion file; its name calls it", (), "none", group="model", many=True),
@@ -400,9 +402,10 @@ def render_reference() -> str:
         for row in SETTINGS:
             if row.group == group:
                 many = ", may be repeated" if row.many else ""
+                flag = "" if row.flagless else f"`{row.flag}`"
                 variables = f"`{row.variable}`" + (f", `{row.also}`" if row.also else "")
                 parts.append(
-                    f"| `{row.name}` | `{row.flag}` | {variables} | {row.kind.words}{many} "
+                    f"| `{row.name}` | {flag} | {variables} | {row.kind.words}{many} "
                     f"| {row.shown_default()} | {row.help} |\n"
                 )
     return "".join(parts)

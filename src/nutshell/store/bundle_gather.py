@@ -9,7 +9,7 @@ from pathlib import Path
 
 import nutshell
 from nutshell.catalogue import ModelCard, cards
-from nutshell.errors import ModelNotFound, OutputError
+from nutshell.errors import ModelNotFound, OutputError, UsageError
 from nutshell.store.bundle import BundledModel
 from nutshell.store.find import builtin_folder, find
 from nutshell.store.hashing import sha256_of
@@ -83,8 +83,18 @@ def _from_folder(name: str, root: Path, base: Path | None, card: ModelCard, sour
     if licence is not None and not any(is_licence(path) for path in files):
         files["LICENSE"] = (StoredFile("LICENSE", sha256_of(licence), licence.stat().st_size), licence)
     stored = tuple(stored for _, (stored, _) in sorted(files.items()))
-    manifest = Manifest(check_name(name), stored, source=source, licence=card.licence)
+    manifest = Manifest(_plain_name(name), stored, source=source, licence=card.licence)
     return Packed(BundledModel(manifest, card), {held.sha256: path for held, path in files.values()})
+
+
+def _plain_name(name: str) -> str:
+    """A card may be called anything; what travels needs a name that every disk can hold."""
+    try:
+        return check_name(name)
+    except UsageError as error:
+        raise UsageError(
+            f"{name!r} cannot travel under this name", "nutshell add FILE --name gives it a plain one, such as my-model"
+        ) from error
 
 
 def _licence_of_program() -> Path | None:

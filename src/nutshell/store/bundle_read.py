@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,7 @@ def _check_length(path: Path, want: int) -> None:
 def _take_in(
     reader: Reader, contents: Contents, models: tuple[BundledModel, ...], store: Store, on_bytes: OnBytes
 ) -> int:
+    _sweep(store)
     names = _names(models)
     missing = {
         entry.name
@@ -98,6 +100,13 @@ def _take_in(
     for model in models:
         store.put(model.manifest)
     return need
+
+
+def _sweep(store: Store) -> None:
+    """Throw away what imports that were killed left behind; the lock says that nobody is at work."""
+    for part in (store.folder / "blobs").glob(".*.part"):
+        with contextlib.suppress(OSError):
+            part.unlink()
 
 
 def _add(reader: Reader, entry: Entry, name: str, store: Store, on_bytes: OnBytes) -> None:
