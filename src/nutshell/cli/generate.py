@@ -16,6 +16,7 @@ from nutshell.settings import Settings
 
 if TYPE_CHECKING:
     from nutshell.pipeline import Request
+    from nutshell.store import Found
 
 DESCRIPTION = "Draw pictures from a prompt. Several words are one prompt; --from-file takes one prompt a line."
 EXAMPLES = """\
@@ -57,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         *("negative", "size", "steps", "guidance", "guidance_interval", "guidance_rescale", "sampler", "schedule"),
         *("spacing", "eta", "seed", "count", "strength", "mask_blur", "clip_skip"),
         *("model", "models", "vae", "preview_vae", "embedding", "prediction", "engine", "precision", "threads"),
+        *("store", "sticks", "offline"),
         *("output", "preview", "json", "quiet", "log_level"),
     )
     return parser
@@ -79,20 +81,12 @@ def _requests(prompts: Sequence[str], arguments: argparse.Namespace, settings: S
 
 
 def _open_model(settings: Settings, load: Callable[..., Any] | None) -> Any:
+    model: str | Found = settings["model"]
     if load is None:
         from nutshell.pipeline import load as load_model
+        from nutshell.store import find
+        from nutshell.store.places import Places
 
-        load = load_model
+        load, model = load_model, find(settings["model"], Places.of(settings))
     options = {name: settings[name] for name in ("engine", "precision", "threads", "vae", "preview_vae", "prediction")}
-    return load(_model(settings), embeddings=settings["embedding"], **options)
-
-
-def _model(settings: Settings) -> str | Path:
-    """The model's name, or where it lies if it is one of the user's own folder of models."""
-    from nutshell.catalogue import cards
-    from nutshell.store import find
-
-    name: str = settings["model"]
-    if settings["models"] is None or name in cards():
-        return name
-    return find(name, (settings["models"],)).path
+    return load(model, embeddings=settings["embedding"], **options)

@@ -35,7 +35,7 @@ PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 def main(words: Sequence[str]) -> int:
     parser = make_parser("inspect", DESCRIPTION, EXAMPLES)
     parser.add_argument("file", metavar="FILE", help=FILE_HELP)
-    add_settings(parser, "models", "json", "log_level")
+    add_settings(parser, "models", "store", "sticks", "offline", "json", "log_level")
     arguments = parser.parse_intermixed_args(words)
     settings = settle(arguments)
     path = Path(arguments.file)
@@ -47,8 +47,9 @@ def main(words: Sequence[str]) -> int:
     else:
         from nutshell.pipeline.inspect_checkpoint import describe_checkpoint
         from nutshell.store import find
+        from nutshell.store.places import Places
 
-        found = find(arguments.file, (settings["models"],) if settings["models"] else ())
+        found = find(arguments.file, Places.of(settings))
         described = describe_checkpoint(found.path, found.base)
         lines = [_json(_plain(described))] if settings["json"] else model_lines(described)
     for line in lines:

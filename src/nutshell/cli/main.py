@@ -20,6 +20,10 @@ COMMANDS: dict[str, str] = {
     "generate": "draw pictures from a prompt (the default: the word may be left out)",
     "inspect": "show how a picture was made, or what a model file holds",
     "models": "list the models that are here",
+    "pull": "fetch a model, or what is missing of it",
+    "remove": "delete a fetched model",
+    "list": "list the models that were fetched, and those on removable drives",
+    "verify": "read every byte of fetched models and compare with their hashes",
     "add": "give a model file of your own a name",
 }
 

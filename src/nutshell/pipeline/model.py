@@ -30,7 +30,7 @@ from nutshell.pipeline.request import Request
 from nutshell.pipeline.stages import Rewrite, Stages
 from nutshell.plan import EngineChoice, Plan, StageNeed, make_plan
 from nutshell.settings import DEFAULT_MODEL
-from nutshell.store import find
+from nutshell.store import Found, find
 from nutshell.tokens import Tokenizer
 from nutshell.weights import Checkpoint, Part, load_embedding, open_checkpoint, open_part
 
@@ -41,7 +41,7 @@ _SEEDS = 2**32
 
 
 def load(
-    model: str | Path = DEFAULT_MODEL,
+    model: str | Path | Found = DEFAULT_MODEL,
     *,
     engine: str | None = None,
     precision: str | None = None,
@@ -52,7 +52,10 @@ def load(
     preview_vae: str | Path | None = None,
     rewrite: Rewrite | None = None,
 ) -> Model:
-    """Open a model: a built-in name, a diffusers folder, or a single .safetensors file.
+    """Open a model: a name, a diffusers folder, or a single .safetensors file.
+
+    A name is that of a built-in model, of one that was fetched (`nutshell pull`), or of one on a removable drive;
+    nothing is fetched here. What `nutshell.store.find` found elsewhere may be given too.
 
     engine: "openvino", "onnx", "torch" (or "torch:cuda", ...), "numpy"; precision: "f32", "bf16", "f16";
     threads: processor threads; each None for the best here. vae: another autoencoder, full or tiny.

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nutshell.catalogue import ModelCard, cards
 from nutshell.errors import ModelNotFound
+
+if TYPE_CHECKING:
+    from nutshell.store.places import Places
 
 
 @dataclass(frozen=True)
@@ -24,11 +28,15 @@ def builtin_folder() -> Path:
     return Path(__file__).parents[1] / "builtin"
 
 
-def find(model: str | Path, folders: tuple[Path, ...] = ()) -> Found:
-    """The folder or file of `model`: a card's name, a path, or a name in one of `folders`.
+def find(model: str | Path | Found, places: Places | None = None) -> Found:
+    """The folder or file of `model`: a card's name, a path, or the name of one in `places`.
 
+    places: None for the usual ones: the folder NUTSHELL_MODELS, the store, removable drives. What was found before
+    is given back. No connection is made: a model that is known and not here is told with the command to fetch it.
     Raises ModelNotFound, which tells a mistyped name from a path that is not there.
     """
+    if isinstance(model, Found):
+        return model
     text = os.fspath(model)
     known = cards()
     if text in known and known[text].folder:
@@ -38,14 +46,48 @@ def find(model: str | Path, folders: tuple[Path, ...] = ()) -> Found:
     if text in known and known[text].path:
         return _own(known[text])
     path = Path(text).expanduser()
-    for candidate in (path, *(folder / text for folder in folders)):
-        if candidate.exists():
-            return Found(candidate)
+    if path.exists() and not (text in known and not _is_model(path)):
+        return Found(path)
+    from nutshell.store.places import Places, look_up
+
+    here = look_up(text, Places.usual() if places is None else places)
+    if here is not None:
+        return Found(here[0], None, known.get(text))
+    if text in known:
+        raise not_here(known[text])
+    if text.startswith(("hf:", "ms:")):
+        raise ModelNotFound(f"{text} is not on this machine", f"fetch it: nutshell pull {text}")
     if os.sep in text or path.suffix:
         raise ModelNotFound(f"there is no file or folder {text}", "check the path")
     raise ModelNotFound(
         f"there is no model named {text!r}", f"use {', '.join(known)}, a model folder, or a .safetensors file"
     )
+
+
+def not_here(card: ModelCard) -> ModelNotFound:
+    """A model that has a card and no files on this machine."""
+    if card.runnable:
+        return ModelNotFound(f"{card.name} is not on this machine, and cannot run yet: {card.runnable}",
+                             "nutshell models lists what can")  # fmt: skip
+    return ModelNotFound(f"{card.name} is not on this machine ({download_size(card)} to download)",
+                         f"fetch it: nutshell pull {card.name}")  # fmt: skip
+
+
+def download_size(card: ModelCard) -> str:
+    """`1.1 GB`; where the card does not say, what its parameters take in half and in single precision."""
+    if card.download_bytes:
+        return _size(card.download_bytes)
+    count = card.all_parameters
+    return f"{_size(2 * count)} to {_size(4 * count)}" if count else "of unknown size"
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
+def _is_model(path: Path) -> bool:
+    """Whether a model lies there, and not some folder of pictures that has a model's name."""
+    return path.is_file() or any((path / name).is_file() for name in ("model_index.json", "config.json"))
 
 
 def _own(card: ModelCard) -> Found:
@@ -59,9 +101,13 @@ def _own(card: ModelCard) -> Found:
     return Found(path, None, card)
 
 
-def installed(card: ModelCard) -> bool:
-    """Whether a card's files are on this machine, the shared ones too."""
-    if not card.folder:
-        return bool(card.path) and Path(card.path).exists()
-    found = find(card.name)
-    return found.path.is_dir() and ((found.base or found.path) / "model_index.json").is_file()
+def installed(card: ModelCard, places: Places | None = None) -> bool:
+    """Whether a card's files are on this machine, the shared ones too. places: as in `find`."""
+    if card.folder:
+        found = find(card.name)
+        return found.path.is_dir() and ((found.base or found.path) / "model_index.json").is_file()
+    if card.path:
+        return Path(card.path).exists()
+    from nutshell.store.places import Places, is_here
+
+    return is_here(card.name, Places.usual() if places is None else places)

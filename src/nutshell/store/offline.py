@@ -33,7 +33,9 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     else:
         return
     if host is not None and not is_here(host):
-        raise Offline(f"a connection to {host!s} was refused: the setting offline holds", "use --no-offline to allow it")
+        raise Offline(
+            f"a connection to {host!s} was refused: the setting offline holds", "use --no-offline to allow it"
+        )
 
 
 def is_here(host: Any) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from nutshell.errors import FetchError, NutshellError, StoreError
+from nutshell.errors import FetchError, ModelNotFound, NutshellError, StoreError
 from nutshell.store.disk import free_bytes, telling
 from nutshell.store.download import Offer, download, size_of
 from nutshell.store.listing import Listed, Listing, select
@@ -141,3 +141,23 @@ def _check_space(store: Store, name: str, need: int) -> None:
             f"{name} needs {need / 1e6:,.0f} MB more and {store.folder} has {free / 1e6:,.0f} MB free",
             "free some space, or choose a folder on another disk with --store",
         )
+
+
+def remove(store: Store, name: str) -> int:
+    """Delete a model, or what an interrupted fetch of it has left. Returns the bytes freed. Raises ModelNotFound."""
+    with store.lock(), telling(store.folder):
+        freed = 0
+        try:
+            freed = store.remove(name)
+        except ModelNotFound:
+            listing = Pins(store.folder).get(name, {})
+            kept = {file.sha256 for manifest in store.manifests().values() for file in manifest.files}
+            for file in listing.files if listing is not None else ():
+                leavings = [store.folder / "blobs" / f"{file.digest}.part"]
+                leavings += [store.blob_path(file.sha256)] if file.sha256 and file.sha256 not in kept else []
+                for path in leavings:
+                    freed += size_of(path)
+                    path.unlink(missing_ok=True)
+            if not freed:
+                raise
+        return freed

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import secrets
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from nutshell.store.view import Link, has_size, place, take_out, whole
 
 LARGEST_MANIFEST = 10_000_000  # bytes
 DAMAGED = ".damaged"
+_LOG = logging.getLogger(__name__)
 OnBytes = Callable[[int], None]
 
 
@@ -62,14 +64,24 @@ class Store:
 
     # ------------------------------------------------------------ reading
 
-    def manifests(self) -> dict[str, Manifest]:
-        """Every model by name. Raises CorruptFile for a damaged manifest."""
+    def manifests(self, *, strict: bool = False) -> dict[str, Manifest]:
+        """Every model by name. One with a damaged manifest is told in the log and left out; strict: CorruptFile."""
         try:
             files = sorted((self.folder / "manifests").glob("[!.]*.json"))
         except OSError:
             return {}
-        found = (self._read(file) for file in files)
-        return {manifest.name: manifest for manifest in found if manifest is not None}
+        found = {}
+        for file in files:
+            try:
+                manifest = self._read(file)
+            except ModelError as error:
+                if strict:
+                    raise
+                _LOG.warning("%s", error)
+                continue
+            if manifest is not None:
+                found[manifest.name] = manifest
+        return found
 
     def manifest(self, name: str) -> Manifest:
         """One model. Raises ModelNotFound, CorruptFile."""
@@ -236,7 +248,8 @@ class Store:
 
     def _drop_blobs(self, files: tuple[StoredFile, ...], leaving: str = "") -> int:
         """Delete those blobs that no manifest but that of `leaving` lists; returns their bytes."""
-        others = (manifest for name, manifest in self.manifests().items() if name != leaving)
+        # Strict: nobody knows what a damaged manifest lists.
+        others = (manifest for name, manifest in self.manifests(strict=True).items() if name != leaving)
         wanted = {file.sha256 for manifest in others for file in manifest.files}
         freed = 0
         for sha256, size in {file.sha256: file.size for file in files}.items():

@@ -1,0 +1,93 @@
+"""`nutshell list`: the models that were fetched, and those on removable drives."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nutshell.cli.options import add_settings, make_parser, settle
+from nutshell.cli.report import one_line
+
+if TYPE_CHECKING:
+    from nutshell.store.places import Place, Places
+    from nutshell.store.store import Store
+
+DESCRIPTION = """\
+List the models that were fetched, those on removable drives and those in your own folder. Those that come with the
+program are in `nutshell models`."""
+NOTHING = "no model has been fetched yet; nutshell models lists what there is, nutshell pull NAME fetches it"
+INCOMPLETE = "incomplete: nutshell pull {name} mends it"
+
+
+def main(words: Sequence[str]) -> int:
+    parser = make_parser("list", DESCRIPTION)
+    add_settings(parser, "store", "models", "sticks", "json", "log_level")
+    settings = settle(parser.parse_args(words))
+
+    from nutshell.cli.fetching import origin_text, size_text
+    from nutshell.store.places import Places
+
+    rows = list(_rows(Places.of(settings)))
+    if settings["json"]:
+        for row in rows:
+            print(json.dumps(row, ensure_ascii=False))
+        return 0
+    for row in rows:
+        words = [f"{row['name']:<24}", f"{size_text(row['bytes']):>9}", origin_text(row["source"], row["revision"])]
+        where = "" if row["kind"] == "store" else row["path"]
+        state = "" if row["whole"] else INCOMPLETE.format(name=row["name"])
+        print(one_line("  ".join(word for word in (*words, where, state) if word)))
+    kept = [row for row in rows if row["kind"] == "store"]
+    if kept:
+        print(f"{size_text(_disk_bytes(Places.of(settings)))} in {kept[0]['folder']}")
+    elif not rows:
+        print(NOTHING)
+    return 0
+
+
+def _rows(places: Places) -> Iterator[dict[str, Any]]:
+    for place in places:
+        store = place.store
+        if store is not None:
+            yield from _stored(store, place)
+        if place.kind != "store":
+            yield from _plain(place)
+
+
+def _stored(store: Store, place: Place) -> Iterator[dict[str, Any]]:
+    for manifest in store.manifests().values():
+        yield {
+            "name": manifest.name,
+            "bytes": manifest.size,
+            "source": manifest.source,
+            "revision": manifest.revision,
+            "licence": manifest.licence,
+            "kind": place.kind,
+            "folder": str(place.folder),
+            "path": str(store.view(manifest.name)),
+            "whole": store.is_whole(manifest.name),
+        }
+
+
+def _plain(place: Place) -> Iterator[dict[str, Any]]:
+    """Folders and files as one downloads them."""
+    try:
+        paths = sorted(place.folder.iterdir())
+    except OSError:
+        return
+    for path in paths:
+        if (path / "model_index.json").is_file() or path.suffix == ".safetensors":
+            files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
+            size = sum(file.stat().st_size for file in files)
+            facts = {"source": "", "revision": "", "licence": "", "kind": place.kind, "folder": str(place.folder)}
+            yield {"name": path.stem if path.is_file() else path.name, "bytes": size, **facts,
+                   "path": str(path), "whole": True}  # fmt: skip
+
+
+def _disk_bytes(places: Places) -> int:
+    """What the store takes: files that models share count once."""
+    from nutshell.store.store import Store
+
+    manifests = Store(places.store).manifests().values() if places.store is not None else ()
+    return sum({file.sha256: file.size for manifest in manifests for file in manifest.files}.values())

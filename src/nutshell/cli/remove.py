@@ -1,0 +1,35 @@
+"""`nutshell remove`: delete fetched models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from nutshell.cli.options import add_settings, make_parser, settle
+
+DESCRIPTION = """\
+Delete models that were fetched, and what an interrupted fetch has left. Files that another model shares stay."""
+MODEL_HELP = "a model's name, as `nutshell list` shows it"
+
+
+def main(words: Sequence[str]) -> int:
+    parser = make_parser("remove", DESCRIPTION)
+    parser.add_argument("model", nargs="+", metavar="MODEL", help=MODEL_HELP)
+    add_settings(parser, "store", "json", "log_level")
+    arguments = parser.parse_intermixed_args(words)
+    settings = settle(arguments)
+
+    from nutshell.cli.fetching import size_text
+    from nutshell.store.places import Places
+    from nutshell.store.pull import remove
+    from nutshell.store.store import Store
+    from nutshell.store.wish import own_store
+
+    store = Store(own_store(Places.of(settings)))
+    for name in arguments.model:
+        freed = remove(store, name)
+        if settings["json"]:
+            print(json.dumps({"name": name, "freed_bytes": freed}, ensure_ascii=False))
+        else:
+            print(f"{name}  removed, {size_text(freed)} freed")
+    return 0

@@ -1,0 +1,66 @@
+"""`nutshell verify`: read every byte of models and compare with their hashes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from nutshell.cli.options import add_settings, make_parser, settle
+from nutshell.cli.report import one_line
+from nutshell.errors import ModelError, ModelNotFound
+
+if TYPE_CHECKING:
+    from nutshell.store.places import Place, Places
+    from nutshell.store.store import Store
+
+DESCRIPTION = """\
+Read every byte of fetched models and compare with the hashes. A damaged file is put out of use, so that
+`nutshell pull` fetches it, and only it, again; on a removable drive it is only told."""
+MODEL_HELP = "a model's name; none for all"
+
+
+def main(words: Sequence[str]) -> int:
+    parser = make_parser("verify", DESCRIPTION)
+    parser.add_argument("model", nargs="*", metavar="MODEL", help=MODEL_HELP)
+    add_settings(parser, "store", "models", "sticks", "json", "quiet", "log_level")
+    arguments = parser.parse_intermixed_args(words)
+    settings = settle(arguments)
+
+    from nutshell.cli.fetching import Line, size_text
+    from nutshell.store.places import Places
+
+    all_well = True
+    for place, store, name in list(_chosen(Places.of(settings), arguments.model)):
+        line = Line(quiet=settings["quiet"] or settings["json"])
+        manifest = store.manifest(name)
+        line.plan(name, manifest.size, 0)
+        try:
+            verdict = store.verify(name, line.bytes)
+        finally:
+            line.done()
+        if verdict.damaged and place.kind == "store":
+            with store.lock():
+                store.set_aside(verdict)
+        all_well = all_well and not verdict.bad
+        if settings["json"]:
+            bad = {"damaged": [file.path for file in verdict.damaged], "missing": [f.path for f in verdict.missing]}
+            print(json.dumps({"name": name, "folder": str(place.folder), "bytes": manifest.size, **bad}))
+            continue
+        state = [f"{len(manifest.files)} files ok"] if not verdict.bad else []
+        state += [f"damaged: {file.path}" for file in verdict.damaged]
+        state += [f"missing: {file.path}" for file in verdict.missing]
+        print(one_line(f"{name}  {size_text(manifest.size)}  {'; '.join(state)}"), flush=True)
+        if verdict.bad:
+            mend = f"nutshell pull {name}" if place.kind == "store" else f"copy it to {place.folder} again"
+            print(f"hint: {mend} brings back {size_text(sum(file.size for file in verdict.bad))}")
+    return 0 if all_well else ModelError.exit_code
+
+
+def _chosen(places: Places, names: Sequence[str]) -> Iterator[tuple[Place, Store, str]]:
+    """The named models, or all, of the store and of removable drives that hold one."""
+    there = [(place, store, name) for place in places if (store := place.store) for name in store.manifests()]
+    for name in names:
+        if not any(name == each for _, _, each in there):
+            raise ModelNotFound(f"there is no fetched model named {name!r}", "nutshell list shows what there is")
+    return iter([row for row in there if not names or row[2] in names])
