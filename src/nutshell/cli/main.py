@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "list": "list the models that were fetched, and those on removable drives",
     "verify": "read every byte of fetched models and compare with their hashes",
     "add": "give a model file of your own a name",
+    "doctor": "say what this machine is, what is wrong with it and how to mend it",
 }
 
 HELP = """\
