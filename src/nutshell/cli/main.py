@@ -9,6 +9,7 @@ import difflib
 import importlib
 import sys
 from collections.abc import Callable, Sequence
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ COMMANDS: dict[str, str] = {
     "list": "list the models that were fetched, and those on removable drives",
     "verify": "read every byte of fetched models and compare with their hashes",
     "add": "give a model file of your own a name",
+    "export": "put models into one file, for a machine without network",
+    "import": "take in the models of such a file",
     "doctor": "say what this machine is, what is wrong with it and how to mend it",
 }
 
@@ -75,7 +78,8 @@ def _dispatch(words: list[str], signals: Signals, load: Callable[..., Any] | Non
     else:
         _refuse_misspelling(words)
         command = "generate"
-    module = importlib.import_module(f"nutshell.cli.{command}")
+    # A word of Python's own cannot name a module that others import.
+    module = importlib.import_module(f"nutshell.cli.{command}" + ("_" if iskeyword(command) else ""))
     code: int = module.main(words, load=load, signals=signals) if command == "generate" else module.main(words)
     return code
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import nutshell
 from nutshell.catalogue import ModelCard, cards
 from nutshell.errors import ModelNotFound, OutputError, UsageError
 from nutshell.store.bundle import BundledModel
@@ -99,7 +98,7 @@ def _plain_name(name: str) -> str:
 
 def _licence_of_program() -> Path | None:
     """The licence of the program and of the models that come with it; in a source tree it lies at its root."""
-    candidates = [Path(nutshell.__file__).parents[2] / "LICENSE"]
+    candidates = [Path(__file__).parents[3] / "LICENSE"]
     try:
         installed = importlib.metadata.files("nutshell") or ()
     except importlib.metadata.PackageNotFoundError:
