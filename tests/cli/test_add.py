@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nutshell.catalogue import read_card
-from nutshell.errors import UsageError
+from nutshell.errors import UnsupportedModel, UsageError
 from nutshell.pipeline.make_card import check_card_name, make_card
 from nutshell.store import builtin_folder, find
 from tests.cli.conftest import Run
@@ -62,6 +62,13 @@ def test_a_single_file_and_its_prediction(tmp_path: Path) -> None:
     assert set(card.parameters) == {"text_encoder", "unet", "vae"}
     # What a file does not say is left open: the loader asks for it, or assumes the family's.
     assert make_card(path).prediction is None
+
+
+def test_a_single_file_whose_sizes_cannot_be_told(tmp_path: Path) -> None:
+    """The built-in model is narrower than the family's conventions, by which single files are read."""
+    path = write_single_file(ARTIST, tmp_path / "narrow.safetensors")
+    with pytest.raises(UnsupportedModel, match="do not fit together"):
+        make_card(path)
 
 
 def test_an_autoencoder_alone() -> None:

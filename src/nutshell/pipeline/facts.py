@@ -7,6 +7,7 @@ card, then from its scheduler's configuration, then from the family.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from nutshell.catalogue import ModelCard
@@ -69,14 +70,14 @@ class Facts:
 def read_text(part: Part) -> ClipTextConfig:
     """Sizes of the text encoder, each of its tensors accounted for."""
     config = ClipTextConfig.read(part.config) if part.config else ClipTextConfig.infer(part.weights)
-    clip_text.account(config, part.weights, CostOps())
+    _account(lambda: clip_text.account(config, part.weights, CostOps()), part)
     return config
 
 
 def read_unet(part: Part) -> UNetConfig:
     """Sizes of the denoiser, each of its tensors accounted for."""
     config = UNetConfig.read(part.config) if part.config else UNetConfig.infer(part.weights)
-    unet.account(config, part.weights, CostOps())
+    _account(lambda: unet.account(config, part.weights, CostOps()), part)
     return config
 
 
@@ -86,13 +87,24 @@ def read_vae(part: Part) -> AutoencoderConfig:
     tiny = kind == "AutoencoderTiny" or (kind is None and part.weights.has("decoder.layers"))
     if tiny:
         small = AutoencoderTinyConfig.read(part.config) if part.config else AutoencoderTinyConfig.infer(part.weights)
-        autoencoder_tiny.account(small, part.weights, CostOps())
+        _account(lambda: autoencoder_tiny.account(small, part.weights, CostOps()), part)
         return small
     if kind not in (None, "AutoencoderKL"):
         raise UnsupportedModel(f"this model's autoencoder is a {kind}, which this version does not run")
     config = AutoencoderKLConfig.read(part.config) if part.config else AutoencoderKLConfig.infer(part.weights)
-    autoencoder_kl.account(config, part.weights, CostOps())
+    _account(lambda: autoencoder_kl.account(config, part.weights, CostOps()), part)
     return config
+
+
+def _account(run: Callable[[], object], part: Part) -> None:
+    """Sizes that were inferred from a file of another make may not fit each other."""
+    try:
+        run()
+    except ValueError as error:
+        raise UnsupportedModel(
+            f"the sizes of {part.name} do not fit together: {error}",
+            "the file may be of another architecture; a diffusers folder states its sizes",
+        ) from error
 
 
 def read_facts(
