@@ -36,6 +36,7 @@ EXPECTED = {
     "nvidia-smi-fails": ["nvidia-no-driver"],
     "nvidia-smi-hangs": ["nvidia-driver-fails"],
     "nvidia-smi-old": ["nvidia-old-driver"],
+    "raspberry-pi-3": ["memory-little"],
     "windows-gtx-1060": ["nvidia-old"],
 }
 

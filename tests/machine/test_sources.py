@@ -49,7 +49,7 @@ def test_every_question_answers_or_raises_in_time() -> None:
     computer = ThisComputer()
     for question in QUESTIONS:
         try:
-            computer.ask(question, "/")
+            computer.ask(question, "1" if question == "nvml" else "/")
         except Unreadable:
             continue
 

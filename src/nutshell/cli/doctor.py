@@ -27,6 +27,9 @@ examples:
   nutshell doctor --offline --json
 """
 FULL_HELP = "also measure how fast the folder for models is read (writes 64 MB there and deletes them)"
+# A driver that answers after three seconds is slow and not broken.
+_PATIENCE = 3.0
+
 SCHEMA = 1
 """Of the JSON report; it grows when something that was there changes its meaning or goes."""
 
@@ -58,12 +61,13 @@ def examine(settings: Settings, *, full: bool = False) -> tuple[Examination, tup
     from nutshell.machine.folders import look_at
     from nutshell.machine.network import ask_hubs
     from nutshell.machine.source import Notes
+    from nutshell.machine.this_computer import ThisComputer
 
     notes = Notes()
     models, temporary = _folders(settings)
     hubs = {} if settings["offline"] else _hubs(settings)
     # Before the engines are asked: importing three of them keeps processor and disk busy.
-    machine = notes.attempt("machine", lambda: probe(folders=(str(models), str(temporary))), Machine())
+    machine = notes.attempt("machine", lambda: probe(ThisComputer(_PATIENCE), (str(models), str(temporary))), Machine())
     folders: tuple[FolderReport, ...] = notes.attempt(
         "folders", lambda: (look_at("models", models, measure=full), look_at("temporary", temporary)), ()
     )

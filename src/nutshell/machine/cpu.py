@@ -52,7 +52,7 @@ def _linux(source: Source, notes: Notes, architecture: str) -> Cpu:
     if not flags:
         notes.add("cpu.features", "/proc/cpuinfo lists none")
     model = facts.get("model name", "")
-    if architecture == "aarch64" or not model:
+    if architecture.startswith(("aarch64", "arm")) or not model:
         board = text_or(source, "/proc/device-tree/model") or facts.get("model", "")
         name = arm_name(facts.get("cpu implementer", ""), facts.get("cpu part", "")) or model
         # On x86 "model" is a number.

@@ -11,7 +11,7 @@ from nutshell.machine.facts import Gpu, GpuKind
 from nutshell.machine.pci import PciDevice, name_of
 from nutshell.machine.source import Notes, Source, Unreadable, names_or_none, text_or
 
-# nvidia-smi starts the driver if nothing else has it open, which takes up to a second.
+# A driver that nothing else has open is started first, which takes a second or so for each card.
 _SECONDS = 1.2
 # The driver's library is not where it should be, though the tool may be (an odd container).
 MISSING = "no NVML"
@@ -36,7 +36,7 @@ def read_nvidia(source: Source, notes: Notes, cards: Sequence[PciDevice]) -> lis
 
 
 def _by_nvml(source: Source) -> list[Gpu]:
-    told = source.ask("nvml")
+    told = source.ask("nvml", str(_SECONDS))
     if "error" in told:
         raise Unreadable(f"{MISSING}: {told['error']}" if told.get("missing") else f"NVML: {told['error']}")
     cuda = int(told["cuda"])

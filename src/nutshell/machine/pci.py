@@ -37,8 +37,14 @@ class PciDevice:
 
 def devices(source: Source) -> tuple[PciDevice, ...]:
     """Everything on the bus. Raises Unreadable where there is no /sys."""
-    found = []
-    for slot in source.list(DEVICES):
+    found: list[PciDevice] = []
+    try:
+        slots = source.list(DEVICES)
+    except Unreadable:
+        if names_or_none(source, "/sys/bus"):
+            return ()  # A board without PCI.
+        raise
+    for slot in slots:
         # `pci_uevent` in drivers/pci/pci-driver.c: PCI_CLASS=30000, PCI_ID=8086:3EA0, DRIVER=i915.
         rows = dict(
             line.split("=", 1) for line in text_or(source, f"{DEVICES}/{slot}/uevent").splitlines() if "=" in line

@@ -15,11 +15,11 @@ from nutshell.machine.system import read_system
 from nutshell.machine.this_computer import ThisComputer
 
 
-def probe(source: Source | None = None, folders: Iterable[str] = ()) -> Machine:
+def probe(source: Source | None = None, folders: Iterable[str] = (), *, gpus: bool = True) -> Machine:
     """Look at this machine, or at a recorded one. Never raises.
 
-    folders: absolute paths whose file systems are wanted even if they lie on the network. Takes milliseconds, and up
-    to 1.5 s where a driver or tool has to be asked that does not answer.
+    folders: absolute paths whose file systems are wanted even if they lie on the network. gpus: whether to look for
+    cards. Takes milliseconds, and up to 1.5 s where a driver or tool has to be asked that does not answer.
     """
     notes = Notes()
     source = Remembering(source or ThisComputer())
@@ -29,7 +29,7 @@ def probe(source: Source | None = None, folders: Iterable[str] = ()) -> Machine:
         cpu=cpu,
         memory=notes.attempt("memory", lambda: read_memory(source, notes, mounts), Memory()),
         disks=notes.attempt("disks", lambda: read_disks(source, notes, mounts, folders), ()),
-        gpus=notes.attempt("gpu", lambda: read_gpus(source, notes, cpu), ()),
+        gpus=notes.attempt("gpu", lambda: read_gpus(source, notes, cpu) if gpus else (), ()),
         system=notes.attempt("system", lambda: read_system(source, notes), System()),
         unknown=tuple(notes.unknown),
     )

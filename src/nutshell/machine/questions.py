@@ -21,8 +21,6 @@ from typing import Any
 
 from nutshell.machine.source import Unreadable
 
-_NVML_SECONDS = 1.0
-
 
 def affinity(_: str) -> list[int]:
     """The logical processors that this process may run on."""
@@ -92,16 +90,17 @@ def system(_: str) -> dict[str, Any]:
     }
 
 
-def nvml(_: str) -> dict[str, Any]:
+def nvml(seconds: str) -> dict[str, Any]:
     """NVIDIA's management library, asked in a process of its own: see `nutshell.machine.nvml`."""
+    limit = float(seconds)
     script = Path(__file__).with_name("nvml.py")
     command = [sys.executable, "-I", "-S", str(script)]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
-        output, complaint = process.communicate(timeout=_NVML_SECONDS)
+        output, complaint = process.communicate(timeout=limit)
     except subprocess.TimeoutExpired:
         process.kill()
-        raise Unreadable(f"NVML did not answer within {_NVML_SECONDS:g} s") from None
+        raise Unreadable(f"NVML did not answer within {limit:g} s") from None
     if process.returncode:
         last = complaint.decode("utf-8", "replace").strip().splitlines()[-1:] or [""]
         raise Unreadable(f"NVML failed with exit code {process.returncode} {last[0]}".strip())

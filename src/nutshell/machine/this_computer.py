@@ -22,7 +22,13 @@ _ASK_SECONDS = 2.0
 
 
 class ThisComputer:
-    """Reads the real files and runs the real commands."""
+    """Reads the real files and runs the real commands.
+
+    patience: every timeout is stretched by it, for a caller who would rather wait than not know.
+    """
+
+    def __init__(self, patience: float = 1.0) -> None:
+        self._patience = patience
 
     @property
     def platform(self) -> str:
@@ -44,6 +50,7 @@ class ThisComputer:
     def run(self, *command: str, timeout: float) -> Output:
         """Not subprocess.run: after the timeout that waits for the end of the process, which never comes if it
         hangs in its driver."""
+        timeout *= self._patience
         environment = {**os.environ, "LC_ALL": "C"}
         options: dict[str, Any] = {"creationflags": 0x08000000} if sys.platform == "win32" else {}  # no window
         try:
@@ -67,7 +74,8 @@ class ThisComputer:
         return Output(text, process.returncode)
 
     def ask(self, question: str, about: str = "") -> Any:
-        return within(_ASK_SECONDS, question, lambda: QUESTIONS[question](about))
+        about = str(float(about) * self._patience) if question == "nvml" else about
+        return within(_ASK_SECONDS * self._patience, question, lambda: QUESTIONS[question](about))
 
 
 def within(seconds: float, what: str, work: Callable[[], T]) -> T:

@@ -33,7 +33,8 @@ def instruction_sets(examination: Examination) -> Iterator[Finding]:
 def python(examination: Examination) -> Iterator[Finding]:
     """A Python that is not the machine's own kind."""
     system = examination.machine.system
-    if system.python_bits == 32:
+    # Old ARM boards are 32-bit throughout, and ONNX Runtime is made for them.
+    if system.python_bits == 32 and not examination.machine.cpu.architecture.startswith("armv7"):
         yield Finding("python-32-bit", "stops")
     if system.translated:
         yield Finding("rosetta", "limits")
