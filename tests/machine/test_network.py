@@ -81,3 +81,11 @@ def test_a_proxy_that_swallows_everything(server: str, mute: str, monkeypatch: p
 
 def test_nobody_to_ask() -> None:
     assert ask_hubs({}) == ()
+
+
+def test_a_proxy_that_the_library_cannot_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told as it will be when a model is fetched."""
+    monkeypatch.setenv("ALL_PROXY", "gopher://127.0.0.1:9")
+    (found,) = ask_hubs({"hub": "http://hub.invalid/"}, seconds=1.0)
+    assert not found.answers
+    assert found.reason

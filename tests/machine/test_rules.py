@@ -159,6 +159,7 @@ def test_clock_and_hubs() -> None:
     answers, silent = HubReport("a", "https://a", True), HubReport("b", "https://b", False, reason="refused")
     assert keys(GOOD, hubs=(answers, silent)) == ["hub-silent"]
     assert keys(GOOD, hubs=(silent, silent)) == ["no-hub"]
+    assert keys(GOOD, hubs=(replace(silent, reason="Using SOCKS proxy, but ..."),)) == ["socks-proxy"]
     assert keys(GOOD, hubs=None) == []
     assert keys(GOOD, hubs=(replace(answers, clock_ahead_seconds=-3e5),)) == ["clock-off"]
     assert keys(replace(GOOD, system=System(clock_seconds=0.0))) == ["clock-wrong"]

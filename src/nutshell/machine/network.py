@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import email.utils
-import http.client
+import re
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,7 +14,7 @@ from nutshell.machine.this_computer import within
 
 HUB_SECONDS = 2.0
 
-# Answers headers (name in small letters -> value); raises OSError or http.client.HTTPException.
+# Answers headers (name in small letters -> value); raises what it likes.
 Head = Callable[[str, float], Mapping[str, str]]
 
 
@@ -29,22 +27,17 @@ def ask_hubs(hubs: Mapping[str, str], head: Head | None = None, seconds: float =
 
 
 def http_head(url: str, seconds: float) -> Mapping[str, str]:
-    """The headers of an answer, through the proxy of the environment if it names one. A redirect is an answer."""
-    request = urllib.request.Request(url, method="HEAD", headers={"User-Agent": "nutshell-doctor"})
-    try:
-        with urllib.request.build_opener(_Stay).open(request, timeout=seconds) as answer:
-            headers = answer.headers
-    except urllib.error.HTTPError as error:
-        # It speaks: 4xx to a bare HEAD is an answer; 407 and 5xx mean that nobody will fetch anything from it.
-        if error.code == 407 or error.code >= 500:
-            raise OSError(f"HTTP {error.code} {error.reason}") from error
-        headers = error.headers
-    return {name.lower(): value for name, value in headers.items()}
+    """The headers of an answer, by the library and the proxy that models are fetched through. A redirect is an answer.
 
+    Raises what the library does, and OSError for a status that means that nothing will be fetched from there.
+    """
+    import httpx2
 
-class _Stay(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: object) -> None:
-        return None
+    answer = httpx2.head(url, timeout=seconds, headers={"User-Agent": "nutshell-doctor"})
+    # 4xx to a bare HEAD is an answer all the same, but for a proxy that wants to know who we are.
+    if answer.status_code == 407 or answer.status_code >= 500:
+        raise OSError(f"HTTP {answer.status_code} {answer.reason_phrase}")
+    return {name.lower(): value for name, value in answer.headers.items()}
 
 
 def _ask(name: str, url: str, head: Head, seconds: float) -> HubReport:
@@ -62,10 +55,6 @@ def _ask(name: str, url: str, head: Head, seconds: float) -> HubReport:
 
 
 def _reason(error: Unreadable) -> str:
-    """The cause in few words: the classes of urllib wrap it twice."""
-    cause: object = error.__cause__
-    while isinstance(cause, urllib.error.URLError) and isinstance(cause.reason, BaseException):
-        cause = cause.reason
-    if isinstance(cause, (OSError, http.client.HTTPException)) and str(cause):
-        return " ".join(str(getattr(cause, "strerror", None) or cause).split())
-    return str(error)
+    """The cause in few words, without its number."""
+    cause = str(error.__cause__ or "") or str(error)
+    return " ".join(re.sub(r"^\[Errno -?\d+\] ", "", cause).split())

@@ -33,7 +33,11 @@ def cores(_: str) -> dict[str, int | None]:
     """Physical and logical processors of the machine."""
     import psutil
 
-    return {"physical": psutil.cpu_count(logical=False), "logical": os.cpu_count()}
+    try:
+        physical = psutil.cpu_count(logical=False)
+    except OSError:  # It reads /proc/cpuinfo, which is not there either if we are asked this on Linux.
+        physical = None
+    return {"physical": physical, "logical": os.cpu_count()}
 
 
 def memory(_: str) -> dict[str, int]:

@@ -17,6 +17,9 @@ T = TypeVar("T")
 # pci.ids, the largest file that is read, has 1.5 MB.
 _LARGEST_FILE = 8 << 20
 
+# Where the makers' tools lie that an ordinary user's search path may lack.
+_TOOL_FOLDERS = ("/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/lib/wsl/lib")
+
 # A dead network drive blocks whoever asks it; the others answer within a millisecond.
 _ASK_SECONDS = 2.0
 
@@ -51,7 +54,8 @@ class ThisComputer:
         """Not subprocess.run: after the timeout that waits for the end of the process, which never comes if it
         hangs in its driver."""
         timeout *= self._patience
-        environment = {**os.environ, "LC_ALL": "C"}
+        path = os.pathsep.join((os.environ.get("PATH", os.defpath), *_TOOL_FOLDERS))
+        environment = {**os.environ, "LC_ALL": "C", "PATH": path}
         options: dict[str, Any] = {"creationflags": 0x08000000} if sys.platform == "win32" else {}  # no window
         try:
             process = subprocess.Popen(
@@ -103,7 +107,7 @@ def within(seconds: float, what: str, work: Callable[[], T]) -> T:
 
 def _reason(error: BaseException, what: str) -> str:
     if isinstance(error, FileNotFoundError):
-        return f"there is no {what}"
+        return f"there is no {error.filename or what}"
     if isinstance(error, OSError) and error.strerror:
         return f"{what}: {error.strerror}"
     return f"{what}: {type(error).__name__}: {error}"

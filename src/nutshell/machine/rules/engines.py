@@ -32,6 +32,9 @@ def hubs(examination: Examination) -> Iterator[Finding]:
         return
     silent = [hub for hub in examination.hubs if not hub.answers]
     others = [hub.name for hub in examination.hubs if hub.answers]
+    if not others and any("SOCKS" in hub.reason for hub in silent):
+        yield Finding("socks-proxy", "limits")
+        return
     if not others:
         yield Finding("no-hub", "limits", {"reason": silent[0].reason})
         return

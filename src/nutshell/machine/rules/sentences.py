@@ -160,6 +160,10 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
         "No server of models answers ({reason}).",
         "Models that are here run without a network. Check cable, Wi-Fi and proxy, or bring models on a stick.",
     ),
+    "socks-proxy": (
+        "The environment names a SOCKS proxy, which models cannot be fetched through.",
+        "Most such programs speak HTTP on the same port: set HTTPS_PROXY=http://... and unset ALL_PROXY.",
+    ),
     "hub-silent": (
         "{hub} does not answer ({reason}); {others} does.",
         "Models are fetched from the other; HF_ENDPOINT names a mirror of Hugging Face.",
