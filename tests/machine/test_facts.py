@@ -15,6 +15,8 @@ def test_a_group_limit_counts_where_it_is_the_tighter() -> None:
     assert Machine(memory=limited).usable_bytes == 250
     wide = Memory(available_bytes=600, cgroup_limit_bytes=9000, cgroup_used_bytes=100, own_bytes=50)
     assert Machine(memory=wide).usable_bytes == 650
+    shared = Memory(available_bytes=600, cgroup_limit_bytes=300, cgroup_used_bytes=10, own_bytes=50)
+    assert Machine(memory=shared).usable_bytes == 300
     full = Memory(available_bytes=600, cgroup_limit_bytes=300, cgroup_used_bytes=400)
     assert Machine(memory=full).usable_bytes == 0
 

@@ -160,9 +160,11 @@ class Machine:
         free = memory.available_bytes
         if free is None:
             free = ASSUMED_BYTES if memory.total_bytes is None else memory.total_bytes // 2
-        if memory.cgroup_limit_bytes is not None:
-            free = min(free, max(0, memory.cgroup_limit_bytes - (memory.cgroup_used_bytes or 0)))
-        return free + memory.own_bytes
+        if memory.cgroup_limit_bytes is None:
+            return free + memory.own_bytes
+        left = max(0, memory.cgroup_limit_bytes - (memory.cgroup_used_bytes or 0))
+        # Pages of ours that another group touched first are charged there: the sum may exceed our limit.
+        return min(min(free, left) + memory.own_bytes, memory.cgroup_limit_bytes)
 
     def knows(self, fact: str) -> bool:
         """Whether `fact` ("cpu.features") could be read. An empty set of instruction sets may well be the truth."""
