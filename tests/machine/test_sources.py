@@ -63,6 +63,20 @@ def test_what_hangs_is_left_behind() -> None:
     assert time.monotonic() - begun < 4
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="process groups")
+def test_what_a_hanging_tool_started_ends_with_it(tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    with pytest.raises(Unreadable):
+        ThisComputer().run("sh", "-c", f'sleep 60 & echo $! > "{told}"; wait', timeout=1.0)
+    number = int(told.read_text())
+    until = time.monotonic() + 10
+    while time.monotonic() < until and psutil.pid_exists(number):
+        if psutil.Process(number).status() == psutil.STATUS_ZOMBIE:
+            return
+        time.sleep(0.05)
+    assert not psutil.pid_exists(number)
+
+
 def test_what_is_not_there_is_named() -> None:
     computer = ThisComputer()
     with pytest.raises(Unreadable, match="there is no nutshell-no-such-tool"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -72,7 +74,7 @@ class ThisComputer:
         try:
             output, complaint = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired as error:
-            process.kill()
+            _end(process)
             raise Unreadable(f"{command[0]} did not answer within {timeout:g} s") from error
         text = output.decode("utf-8", "replace") + complaint.decode("utf-8", "replace")
         return Output(text, process.returncode)
@@ -103,6 +105,15 @@ def within(seconds: float, what: str, work: Callable[[], T]) -> T:
     if isinstance(mistakes[0], Unreadable):
         raise mistakes[0]
     raise Unreadable(_reason(mistakes[0], what)) from mistakes[0]
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process and, where there are process groups, whatever it started."""
+    with contextlib.suppress(OSError):
+        if sys.platform == "win32":
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _reason(error: BaseException, what: str) -> str:
