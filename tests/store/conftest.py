@@ -76,7 +76,7 @@ def story() -> Story:
 
 @pytest.fixture
 def web() -> Iterator[Web]:
-    with Web(pace=Pace(connect_seconds=2, silence_seconds=0.3)) as opened:
+    with Web(pace=Pace(connect_seconds=20, silence_seconds=20)) as opened:
         yield opened
 
 

@@ -27,6 +27,7 @@ class Hub:
     faults: list[Fault] = field(default_factory=list)
     listing_faults: list[Fault] = field(default_factory=list)
     asked: list[tuple[str, int]] = field(default_factory=list)
+    by_run: list[tuple[int, str, int]] = field(default_factory=list)  # run: of an address that begins with /run7
     sent: int = 0
     listings: int = 0
     tokens: list[str] = field(default_factory=list)
@@ -47,11 +48,14 @@ def sha256(data: bytes) -> str:
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     hub: Hub
+    run = 0
 
     def log_message(self, *_: object) -> None:
         pass
 
     def do_GET(self) -> None:
+        if match := re.match(r"/run(\d+)/", self.path):
+            self.run, self.path = int(match[1]), self.path[match.end() - 1 :]
         hub, url = self.hub, urlsplit(self.path)
         hub.tokens.append(self.headers.get("Authorization", ""))
         query = parse_qs(url.query)
@@ -104,6 +108,7 @@ class Handler(BaseHTTPRequestHandler):
     def content(self, path: str) -> None:
         start = self.start()
         self.hub.asked.append((path, start))
+        self.hub.by_run.append((self.run, path, start))
         data = self.hub.files.get(path)
         if data is None:
             self.answer(404, b"Entry not found")

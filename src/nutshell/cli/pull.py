@@ -38,7 +38,7 @@ ALL_HERE = "all of it was here"
 
 def main(words: Sequence[str]) -> int:
     parser = make_parser("pull", DESCRIPTION, EXAMPLES)
-    parser.add_argument("model", nargs="+", metavar="MODEL", help=MODEL_HELP)
+    parser.add_argument("names", nargs="+", metavar="MODEL", help=MODEL_HELP)
     parser.add_argument("--from", dest="folder", metavar="DIR", help=FROM_HELP)
     parser.add_argument("--copy", action="store_true", help=COPY_HELP)
     parser.add_argument("--update", action="store_true", help=UPDATE_HELP)
@@ -57,7 +57,7 @@ def main(words: Sequence[str]) -> int:
     known, places = cards(), Places.of(settings)
     folder = Path(arguments.folder).expanduser() if arguments.folder is not None else None
     with Web(offline=settings["offline"]) as web:
-        for name in arguments.model:
+        for name in arguments.names:
             in_place = None if folder or arguments.copy or arguments.update else _in_place(name, places)
             if in_place is not None:
                 _tell_place(name, in_place, settings)
@@ -95,10 +95,17 @@ def _pull(
 
 def _in_place(name: str, places: Places) -> Path | None:
     """Where a model lies that is used in place: on a removable drive or in the user's own folder."""
-    from nutshell.store.places import look_up
+    from nutshell.store.places import Places, look_up
 
-    found = look_up(name, places)
-    return found[0] if found is not None and found[1].kind != "store" else None
+    found = look_up(name, Places(places.yours, None, places.sticks))
+    return found[0] if found is not None and not _is_kept(name, places) else None
+
+
+def _is_kept(name: str, places: Places) -> bool:
+    """Whether the store has it, damaged or not; then the store's is the one that is used."""
+    from nutshell.store.store import Store
+
+    return places.store is not None and name in Store(places.store).manifests()
 
 
 def _tell_place(name: str, path: Path, settings: Settings) -> None:

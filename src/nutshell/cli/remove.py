@@ -14,7 +14,7 @@ MODEL_HELP = "a model's name, as `nutshell list` shows it"
 
 def main(words: Sequence[str]) -> int:
     parser = make_parser("remove", DESCRIPTION)
-    parser.add_argument("model", nargs="+", metavar="MODEL", help=MODEL_HELP)
+    parser.add_argument("names", nargs="+", metavar="MODEL", help=MODEL_HELP)
     add_settings(parser, "store", "json", "log_level")
     arguments = parser.parse_intermixed_args(words)
     settings = settle(arguments)
@@ -26,7 +26,7 @@ def main(words: Sequence[str]) -> int:
     from nutshell.store.wish import own_store
 
     store = Store(own_store(Places.of(settings)))
-    for name in arguments.model:
+    for name in arguments.names:
         freed = remove(store, name)
         if settings["json"]:
             print(json.dumps({"name": name, "freed_bytes": freed}, ensure_ascii=False))

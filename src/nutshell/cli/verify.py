@@ -22,7 +22,7 @@ MODEL_HELP = "a model's name; none for all"
 
 def main(words: Sequence[str]) -> int:
     parser = make_parser("verify", DESCRIPTION)
-    parser.add_argument("model", nargs="*", metavar="MODEL", help=MODEL_HELP)
+    parser.add_argument("names", nargs="*", metavar="MODEL", help=MODEL_HELP)
     add_settings(parser, "store", "models", "sticks", "json", "quiet", "log_level")
     arguments = parser.parse_intermixed_args(words)
     settings = settle(arguments)
@@ -31,7 +31,7 @@ def main(words: Sequence[str]) -> int:
     from nutshell.store.places import Places
 
     all_well = True
-    for place, store, name in list(_chosen(Places.of(settings), arguments.model)):
+    for place, store, name in list(_chosen(Places.of(settings), arguments.names)):
         line = Line(quiet=settings["quiet"] or settings["json"])
         manifest = store.manifest(name)
         line.plan(name, manifest.size, 0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import shutil
 import sys
 from collections.abc import Iterator
@@ -41,12 +40,15 @@ def telling(path: Path) -> Iterator[None]:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write `path` by way of a file beside it: after a crash there is the old content or the new one."""
+    """Write `path` by way of a file beside it: after a crash there is the old content or the new one.
+
+    That file always has the same name, so that crashes leave no heap of them; the caller holds the store's lock.
+    """
     with telling(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        part = path.with_name(f".{path.name}.part")
         try:
-            with open(part, "xb") as file:
+            with open(part, "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())

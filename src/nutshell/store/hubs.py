@@ -17,7 +17,7 @@ from nutshell.store.download import Offer
 from nutshell.store.hashing import Digest
 from nutshell.store.listing import Listed, Listing, same
 from nutshell.store.manifest import is_sha256
-from nutshell.store.web import Body, Web
+from nutshell.store.web import Body, Missing, Web
 
 HUGGINGFACE = "https://huggingface.co"
 MODELSCOPE = "https://www.modelscope.cn"
@@ -37,6 +37,16 @@ class _Hub:
     source = ""
 
     def listing(self) -> Listing:
+        """What the repository holds now. Raises FetchError."""
+        try:
+            return self._ask()
+        except Missing as error:
+            raise FetchError(
+                f"{self.where} has no repository {self._repo} with a revision {self.asked}",
+                "check the name; it may have moved, or be for known users only",
+            ) from error
+
+    def _ask(self) -> Listing:
         raise NotImplementedError
 
     def url(self, path: str, revision: str) -> str:
@@ -65,7 +75,7 @@ class HuggingFace(_Hub):
         self.source = f"hf:{repo}"
         self.token = token
 
-    def listing(self) -> Listing:
+    def _ask(self) -> Listing:
         api = f"{self._endpoint}/api/models/{self._repo}"
         commit: Any = self.asked
         if not _is_commit(commit):
@@ -97,7 +107,7 @@ class ModelScope(_Hub):
         super().__init__(web, repo, revision, endpoint)
         self.source = f"ms:{repo}"
 
-    def listing(self) -> Listing:
+    def _ask(self) -> Listing:
         query = f"Revision={quote(self.asked, safe='')}&Recursive=true"
         answer, _ = self._web.json(f"{self._endpoint}/api/v1/models/{self._repo}/repo/files?{query}")
         try:

@@ -138,7 +138,7 @@ def _check_space(store: Store, name: str, need: int) -> None:
     free = free_bytes(store.folder)
     if need and free is not None and need + SPARE_BYTES > free:
         raise StoreError(
-            f"{name} needs {need / 1e6:,.0f} MB more and {store.folder} has {free / 1e6:,.0f} MB free",
+            f"{name} needs {need / 1e6:,.1f} MB more and {store.folder} has {free / 1e6:,.1f} MB free",
             "free some space, or choose a folder on another disk with --store",
         )
 
@@ -159,5 +159,7 @@ def remove(store: Store, name: str) -> int:
                     freed += size_of(path)
                     path.unlink(missing_ok=True)
             if not freed:
-                raise
+                raise ModelNotFound(
+                    f"no model named {name!r} was fetched", "nutshell list shows those that were"
+                ) from None
         return freed

@@ -14,7 +14,6 @@ import contextlib
 import hashlib
 import logging
 import os
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,8 +49,8 @@ class Verdict:
 class Store:
     """A store in `folder`, which need not exist yet. link: makes a hard link, for tests of disks without them.
 
-    Reading takes no lock. `put`, `remove` and `set_aside` want `lock()` held by the caller, who mostly does several
-    things under it.
+    Reading takes no lock. `add_blob`, `put`, `remove` and `set_aside` want `lock()` held by the caller, who mostly
+    does several things under it.
     """
 
     def __init__(self, folder: Path, link: Link = os.link) -> None:
@@ -133,12 +132,12 @@ class Store:
     def add_blob(self, stream: IO[bytes], sha256: str, size: int) -> Path:
         """Take in `size` bytes and keep them if they have that hash. Raises CorruptFile, StoreError."""
         target = self.blob_path(sha256)
-        part = target.with_name(f".{secrets.token_hex(6)}.part")
+        part = target.with_name(f".{target.name}.part")
         with telling(self.folder):
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 digest, left = hashlib.sha256(), size
-                with open(part, "xb") as file:
+                with open(part, "wb") as file:
                     while left and (chunk := stream.read(min(CHUNK_BYTES, left))):
                         file.write(chunk)
                         digest.update(chunk)

@@ -35,6 +35,10 @@ class RangeRefused(FetchError):
     """416: what we have is no beginning of what the server has."""
 
 
+class Missing(FetchError):
+    """404, and what a hub says instead of it to those whom it does not know."""
+
+
 @dataclass(frozen=True)
 class Pace:
     """What counts as too slow. Fewer than `least_bytes` in `window_seconds` ends a request; so does silence for
@@ -161,13 +165,14 @@ def _refusal(response: httpx2.Response, url: str) -> FetchError:
     elsewhere = bool(response.history) and response.url.host != urlsplit(url).hostname
     if status == 416:
         return RangeRefused(f"{host} has no such part of the file", AGAIN, transient=True)
+    # Hugging Face answers 401 to strangers for a repository that is not there, and says so in a header.
+    if status in (404, 410) or response.headers.get("x-error-code", "").endswith("NotFound"):
+        return Missing(f"{host} has no {urlsplit(url).path}", "the repository may have moved: try another source")
     if status in (401, 403) and not elsewhere:
         return FetchError(
             f"{host} does not give this away without an account (status {status})",
             "accept the model's licence on its page there, and set HF_TOKEN to a token of yours",
         )
-    if status in (404, 410):
-        return FetchError(f"{host} has no {urlsplit(url).path}", "the repository may have moved: try another source")
     if status == 429:
         wait = _retry_after(response)
         return FetchError(f"{host} has had too many requests from here", "wait a while and try again; what was "
