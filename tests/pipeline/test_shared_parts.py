@@ -17,6 +17,7 @@ from nutshell.engines import open_engine
 from nutshell.errors import ModelNotFound
 from nutshell.pipeline import Request
 from nutshell.pipeline import model as model_module
+from nutshell.pipeline import opened as opened_module
 from nutshell.pipeline.inspect_checkpoint import describe_checkpoint
 from nutshell.store import find, installed
 from tests.pipeline.conftest import build_pipeline, psnr
@@ -78,7 +79,7 @@ class Counting:
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     counter: Counter[str] = Counter()
-    monkeypatch.setattr(model_module, "_engine", lambda name: Counting(counter))
+    monkeypatch.setattr(opened_module, "open_engine", lambda name: Counting(counter))
     return counter
 
 

@@ -2,64 +2,163 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nutshell.errors import EngineUnavailable, NotEnoughMemory
 from nutshell.machine import Machine, machine_with
-from nutshell.plan import EngineChoice, StageNeed, make_plan
+from nutshell.plan import Installed, Need, Plan, Planner, Rates, StageNeed, find_offers, make_plan
 
 MB = 1_000_000
-STAGES = (
-    StageNeed("text_encoder", 123 * MB, 246 * MB, 10 * MB),
-    StageNeed("unet", 323 * MB, 646 * MB, 60 * MB),
-    StageNeed("vae_decoder", 50 * MB, 100 * MB, 130 * MB),
+GIGA = 10**9
+# tiny-sd at 512 pixels, twenty steps without guidance.
+NEED = Need(
+    (
+        StageNeed("text_encoder", 85 * MB, 170 * MB, 3 * MB, 13 * GIGA),
+        StageNeed("unet", 323 * MB, 646 * MB, 100 * MB, 488 * GIGA, 20),
+        StageNeed("vae_decoder", 50 * MB, 100 * MB, 805 * MB, 2519 * GIGA),
+    ),
+    steps=20,
 )
-OPENVINO = EngineChoice("openvino", ("bf16", "f32"))
+HERE = Installed(openvino="2026.4", onnx="1.31")
+RATES = Rates({"f32": 473e9, "bf16": 993e9, "int8": 1729e9}, 52e9, 400e6, guessed=False)
+FEATURES = frozenset({"sse4_2", "avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16"})
 
 
 def machine(megabytes: int) -> Machine:
-    return machine_with(usable_bytes=megabytes * MB, cores=2)
+    return machine_with(usable_bytes=megabytes * MB, cores=2, features=FEATURES)
+
+
+def planned(megabytes: int = 32_000, need: Need = NEED, installed: Installed = HERE, **options: object) -> Plan:
+    here = machine(megabytes)
+    offers, refused = find_offers(here, installed)
+    return make_plan(here, need, offers, RATES, refused=refused, **options)  # type: ignore[arg-type]
 
 
 def test_plenty_of_memory_keeps_all_stages() -> None:
-    plan = make_plan(machine(16_000), STAGES, OPENVINO)
-    assert (plan.engine, plan.precision, plan.staged) == ("openvino", "bf16", False)
+    plan = planned()
+    assert (plan.engine, plan.device, plan.precision, plan.staged) == ("openvino", "cpu", "bf16", False)
+    assert plan.resident == ("text_encoder", "unet", "vae_decoder")
     assert any("stay loaded" in reason for reason in plan.reasons)
+    assert plan.threads == 2
 
 
 def test_little_memory_takes_one_stage_at_a_time() -> None:
-    plan = make_plan(machine(2_400), STAGES, OPENVINO)
+    plan = planned(max_memory=1_600 * MB)
     assert plan.staged
-    assert plan.need_bytes < make_plan(machine(16_000), STAGES, OPENVINO).need_bytes
+    assert plan.resident == ()
+    assert plan.need_bytes < planned().need_bytes
 
 
-def test_too_little_memory_is_refused_with_both_figures() -> None:
-    with pytest.raises(NotEnoughMemory, match="700 MB are free") as caught:
-        make_plan(machine(700), STAGES, OPENVINO)
-    assert caught.value.need_bytes > caught.value.free_bytes == 700 * MB
-    assert caught.value.hint
+def test_less_memory_still_takes_the_weights_in_place() -> None:
+    plan = planned(max_memory=1_200 * MB, need=Need(NEED.stages[:2], steps=20))
+    assert (plan.engine, plan.lean) == ("onnx", True)
+
+
+def test_every_way_but_one_is_rejected_with_a_reason() -> None:
+    plan = planned()
+    assert len({item.what for item in plan.rejected}) == len(plan.rejected) > 5
+    assert all(item.why for item in plan.rejected)
+
+
+def test_too_little_memory_is_refused_with_the_figure_that_would_do() -> None:
+    with pytest.raises(NotEnoughMemory) as caught:
+        planned(max_memory=500 * MB)
+    error = caught.value
+    assert error.need_bytes > error.free_bytes == 500 * MB
+    assert f"--max-memory {math.ceil(error.need_bytes / MB)}M" in error.hint
+    assert planned(max_memory=math.ceil(error.need_bytes / MB) * MB).need_bytes == error.need_bytes
+
+
+def test_a_ceiling_above_what_is_free_is_what_is_free() -> None:
+    assert planned(4_000, max_memory=90_000 * MB).ceiling_bytes == 4_000 * MB
+
+
+def test_the_usual_ceiling_is_85_percent() -> None:
+    assert planned(10_000).ceiling_bytes == 8_500 * MB
 
 
 def test_less_precision_takes_less_memory() -> None:
-    whole, half = (make_plan(machine(16_000), STAGES, OPENVINO, precision).need_bytes for precision in ("f32", "bf16"))
+    whole, half = (planned(precision=precision).need_bytes for precision in ("f32", "bf16"))
     assert half < whole
 
 
-def test_a_precision_that_the_engine_lacks_is_refused() -> None:
+def test_a_precision_that_no_engine_has_is_refused() -> None:
     with pytest.raises(EngineUnavailable, match="f16"):
-        make_plan(machine(16_000), STAGES, OPENVINO, "f16")
+        planned(precision="f16")
+
+
+def test_what_is_not_installed_is_advised_and_not_planned() -> None:
+    plan = planned(installed=Installed(onnx="1.31"))
+    assert plan.engine == "onnx"
+    assert any("install openvino" in line for line in plan.advice)
+    with pytest.raises(EngineUnavailable, match="no engine"):
+        planned(installed=Installed())
+
+
+def test_eight_bits_are_for_models_that_have_the_scales() -> None:
+    assert planned().precision == "bf16"
+    assert planned(need=Need(NEED.stages, steps=20, eight_bits=True)).precision == "int8"
+
+
+@pytest.mark.parametrize(
+    ("features", "chosen"),
+    [
+        ({"avx2", "fma", "avx_vnni"}, "int8"),
+        ({"avx2", "fma", "avx512f", "avx512_vnni"}, "int8"),
+        ({"avx2", "fma", "avx512f"}, "f32"),
+        ({"avx2", "fma"}, "f32"),
+    ],
+)
+def test_eight_bits_are_for_speed_where_vnni_is(features: set[str], chosen: str) -> None:
+    need = Need(NEED.stages, steps=20, eight_bits=True)
+    roomy = machine_with(usable_bytes=64_000 * MB, features=frozenset(features))
+    assert Planner.of(roomy, HERE, learn=False).plan(need).precision == chosen
+
+
+def test_eight_bits_are_for_memory_elsewhere() -> None:
+    need = Need(NEED.stages[:2], steps=20, eight_bits=True)
+    tight = machine_with(usable_bytes=1_500 * MB, features=frozenset({"avx2", "fma", "avx512f"}))
+    assert Planner.of(tight, Installed(openvino="2026.4"), learn=False).plan(need).precision == "int8"
+
+
+def test_the_engine_stays_where_another_would_win_by_its_import() -> None:
+    tiny = Need((StageNeed("unet", MB, 2 * MB, MB, GIGA, 4),), steps=4)
+    assert planned(need=tiny, precision="f32").engine == "openvino"
+
+
+def test_a_process_that_holds_more_needs_more() -> None:
+    assert planned(held_bytes=2_000 * MB).need_bytes > planned().need_bytes + 1_500 * MB
+
+
+def test_an_engine_that_was_asked_for_is_the_only_one() -> None:
+    planner = Planner.of(machine(32_000), HERE, learn=False)
+    assert planner.only("onnx").plan(NEED).engine == "onnx"
+    assert planner.only("numpy").plan(NEED).engine == "numpy"
+    with pytest.raises(EngineUnavailable, match="torch:cuda"):
+        planner.only("torch:cuda")
+
+
+def test_an_engine_that_does_not_work_is_left_out_with_its_reason() -> None:
+    planner = Planner.of(machine(32_000), HERE, learn=False).without("openvino", "cpu", "it cannot be imported")
+    plan = planner.plan(NEED)
+    assert plan.engine == "onnx"
+    assert "it cannot be imported" in {item.why for item in plan.rejected}
+
+
+def test_an_opened_engine_knows_its_precisions() -> None:
+    planner = Planner.of(machine(32_000), HERE, learn=False).limited("openvino", "cpu", ("f32",))
+    assert planner.plan(NEED).precision == "f32"
 
 
 @given(megabytes=st.integers(0, 40_000))
-def test_a_plan_never_needs_more_than_there_is(megabytes: int) -> None:
-    least = make_plan(machine(40_000), STAGES[1:2], OPENVINO).need_bytes  # The largest stage alone.
-    if megabytes * MB < least:
-        with pytest.raises(NotEnoughMemory) as caught:
-            make_plan(machine(megabytes), STAGES, OPENVINO)
-        assert caught.value.need_bytes == least
-    else:
-        plan = make_plan(machine(megabytes), STAGES, OPENVINO)
-        assert plan.need_bytes <= megabytes * MB
-        assert len(plan.reasons) == 3
+def test_a_plan_never_needs_more_than_is_allowed(megabytes: int) -> None:
+    least = planned(40_000, max_memory=1_000_000 * MB, need=NEED).need_bytes
+    try:
+        need_bytes = planned(40_000, max_memory=megabytes * MB).need_bytes
+    except NotEnoughMemory as refused:
+        least, need_bytes = refused.need_bytes, 0
+    assert need_bytes <= megabytes * MB < max(least, megabytes * MB + 1)

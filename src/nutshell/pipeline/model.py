@@ -15,20 +15,21 @@ import numpy as np
 
 from nutshell import __version__
 from nutshell.engines import NAMES, Engine, open_engine
-from nutshell.engines.cost import price
 from nutshell.errors import EngineUnavailable, ModelNotFound, UsageError
 from nutshell.machine import PeakMeter, probe
 from nutshell.networks.autoencoder_tiny import AutoencoderTinyConfig
-from nutshell.networks.ops import Network
 from nutshell.pipeline.draw import Kit, draw
 from nutshell.pipeline.facts import Facts, read_facts, read_vae
-from nutshell.pipeline.order import Order, networks, place_order
+from nutshell.pipeline.learning import StepClock, note_run
+from nutshell.pipeline.needs import order_need
+from nutshell.pipeline.opened import Engines, settle
+from nutshell.pipeline.order import Order, place_order
 from nutshell.pipeline.picture import OnStep, Picture
 from nutshell.pipeline.pixels import fitted_size
 from nutshell.pipeline.preview import TinyPreview
 from nutshell.pipeline.request import Request
 from nutshell.pipeline.stages import Rewrite, Stages
-from nutshell.plan import EngineChoice, Plan, StageNeed, make_plan
+from nutshell.plan import Plan, Planner, installed_engines
 from nutshell.settings import DEFAULT_MODEL
 from nutshell.store import Found, find
 from nutshell.tokens import Tokenizer
@@ -46,6 +47,8 @@ def load(
     engine: str | None = None,
     precision: str | None = None,
     threads: int | None = None,
+    max_memory: int | None = None,
+    learn: bool = True,
     vae: str | Path | None = None,
     embeddings: Sequence[str | Path] = (),
     prediction: str | None = None,
@@ -58,7 +61,9 @@ def load(
     nothing is fetched here. What `nutshell.store.find` found elsewhere may be given too.
 
     engine: "openvino", "onnx", "torch" (or "torch:cuda", ...), "numpy"; precision: "f32", "bf16", "f16";
-    threads: processor threads; each None for the best here. vae: another autoencoder, full or tiny.
+    threads: processor threads; each None for the best here. max_memory: bytes of memory that may be resident at
+    most, None for 85% of what is free. learn: whether measured figures, kept in the user's state folder, correct the
+    next estimate. vae: another autoencoder, full or tiny.
     embeddings: textual-inversion files, called in prompts by their names. prediction: "epsilon",
     "v_prediction" or "sample" where the files do not say. preview_vae: a tiny autoencoder for sharper
     previews than the linear ones. rewrite: makes of each network the one to run in its place, told apart by
@@ -83,16 +88,33 @@ def load(
         "vae_decoder": opened,
         "vae_encoder": opened,
     }
-    chosen = _engine(engine)
-    preview = None if preview_vae is None else _tiny_preview(Path(preview_vae), chosen, precision)
+    installed = installed_engines()
+    planner = Planner.of(
+        # A card's driver may take a second to answer, and is of use to PyTorch alone.
+        probe(gpus=installed.has("torch")),
+        installed,
+        models=found.path.absolute(),
+        learn=learn,
+        precision=precision,
+        threads=threads,
+        max_memory=max_memory,
+    )
+    given: dict[str, Engine] = {}
+    if engine is not None:
+        # Opened now: a name that is wrong, or an engine that is not here, is said before anything is read.
+        given[engine.removesuffix(":cpu")] = asked = open_engine(engine)
+        planner = planner.only(engine, tuple(asked.precisions))
+    preview = None
+    if preview_vae is not None:
+        preview = _tiny_preview(Path(preview_vae), next(iter(given.values()), None) or _engine(), precision)
+    engines = Engines(given)
     return Model(
         facts,
         tokenizer,
-        Kit(facts, Stages(chosen, parts, rewrite), text.weights, extra, preview),
-        chosen,
+        Kit(facts, Stages(engines, parts, rewrite), text.weights, extra, preview),
         parts,
-        precision,
-        threads,
+        planner,
+        engines,
     )
 
 
@@ -107,18 +129,17 @@ class Model:
         facts: Facts,
         tokenizer: Tokenizer,
         kit: Kit,
-        engine: Engine,
         parts: Mapping[str, Part],
-        precision: str | None,
-        threads: int | None,
+        planner: Planner,
+        engines: Engines,
     ) -> None:
         self.facts = facts
         self.tokenizer = tokenizer
-        self.engine = engine
         self._kit = kit
         self._parts = parts
-        self._precision = precision
-        self._threads = threads
+        self._planner = planner
+        self._engines = engines
+        self._loaded = False
         self._closed = False
         self._told: set[str] = set()
 
@@ -140,21 +161,19 @@ class Model:
         order = self._order(request)
         self._tell(order.notices)
         plan = self.plan(order)
-        for seed, image in draw(order, plan, self._kit, on_step):
+        clock = StepClock(on_step)
+        for seed, image in draw(order, plan, self._kit, clock):
             parameters = self._parameters(order, plan, seed)
-            yield Picture(image, seed, parameters, time.perf_counter() - begun, meter.bytes())
+            peak = meter.bytes()
+            self._note(plan, peak, clock)
+            yield Picture(image, seed, parameters, time.perf_counter() - begun, peak)
             begun = time.perf_counter()
 
     def plan(self, order: Order) -> Plan:
         """How an order would be run here. Raises NotEnoughMemory if it does not fit."""
-        needs = [self._need(network) for network in networks(order, self.facts).values()]
-        return make_plan(
-            probe(),
-            needs,
-            EngineChoice(self.engine.name, tuple(self.engine.precisions)),
-            self._precision,
-            self._threads,
-        )
+        need = order_need(order, self.facts, self._parts)
+        plan, self._planner = settle(self._planner.on(probe(gpus=False)), need, self._engines)
+        return plan
 
     def close(self) -> None:
         """Free every stage and unmap the files. Drawing again is an error."""
@@ -188,9 +207,11 @@ class Model:
                 self._told.add(notice)
                 _LOG.warning("%s", notice)
 
-    def _need(self, network: Network) -> StageNeed:
-        cost = price(network, self._parts[network.part].weights)
-        return StageNeed(network.part, cost.parameters, cost.weight_bytes, cost.peak_activation_bytes)
+    def _note(self, plan: Plan, peak_bytes: int, clock: StepClock) -> None:
+        """Once for each request: memory only of the first, in which everything was loaded."""
+        planner, first = self._planner, not self._loaded
+        self._loaded = True
+        note_run(planner.ratios, plan, planner.held_bytes, peak_bytes if first else None, clock.step_seconds)
 
     def _parameters(self, order: Order, plan: Plan, seed: int) -> dict[str, Any]:
         request = order.request
@@ -216,9 +237,8 @@ class Model:
         return {key: value for key, value in given.items() if value is not None}
 
 
-def _engine(name: str | None) -> Engine:
-    if name is not None:
-        return open_engine(name)
+def _engine() -> Engine:
+    """The first that is installed."""
     for candidate in NAMES:
         try:
             return open_engine(candidate)

@@ -7,10 +7,11 @@ from typing import Any
 
 from nutshell.networks import autoencoder_kl, autoencoder_tiny, unet
 from nutshell.networks.autoencoder_tiny import AutoencoderTinyConfig
-from nutshell.networks.clip_text import text_encoder
+from nutshell.networks.clip_text import ClipTextConfig, text_encoder
 from nutshell.networks.ops import Network
+from nutshell.networks.unet_config import UNetConfig
 from nutshell.pipeline.condition import Prompts
-from nutshell.pipeline.facts import Facts
+from nutshell.pipeline.facts import AutoencoderConfig, Facts
 from nutshell.pipeline.request import Request
 from nutshell.sampling import Run, start
 from nutshell.tokens import Tokenizer
@@ -70,15 +71,39 @@ def place_order(request: Request, facts: Facts, tokenizer: Tokenizer, width: int
 
 def networks(order: Order, facts: Facts) -> dict[str, Network]:
     """Every network that the order needs, by part, at its sizes."""
-    request, scale = order.request, facts.vae.scale
-    height, width = order.height // scale, order.width // scale
-    length = order.prompts.positive.ids.size
-    autoencoder: Any = autoencoder_tiny if isinstance(facts.vae, AutoencoderTinyConfig) else autoencoder_kl
+    return sized_networks(
+        facts.text,
+        facts.unet,
+        facts.vae,
+        order.width,
+        order.height,
+        order.prompts.positive.ids.size,
+        order.request.clip_skip,
+        source=order.request.image is not None,
+    )
+
+
+def sized_networks(
+    text: ClipTextConfig,
+    denoiser: UNetConfig,
+    vae: AutoencoderConfig,
+    width: int,
+    height: int,
+    length: int,
+    clip_skip: int = 0,
+    source: bool = False,
+) -> dict[str, Network]:
+    """The networks of a picture of `width` x `height` pixels, by part, in running order.
+
+    length: of the condition in tokens. source: whether a picture is started from.
+    """
+    rows, columns = height // vae.scale, width // vae.scale
+    autoencoder: Any = autoencoder_tiny if isinstance(vae, AutoencoderTinyConfig) else autoencoder_kl
     needed = {
-        "text_encoder": text_encoder(facts.text, clip_skip=request.clip_skip),
-        "unet": unet.denoiser(facts.unet, height, width, length),
-        "vae_decoder": autoencoder.decoder(facts.vae, height, width),
+        "text_encoder": text_encoder(text, clip_skip=clip_skip),
+        "unet": unet.denoiser(denoiser, rows, columns, length),
+        "vae_decoder": autoencoder.decoder(vae, rows, columns),
     }
-    if request.image is not None:
-        needed["vae_encoder"] = autoencoder.encoder(facts.vae, order.height, order.width)
+    if source:
+        needed["vae_encoder"] = autoencoder.encoder(vae, height, width)
     return needed

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from nutshell.engines import Engine, Session
+from nutshell.engines import Session
 from nutshell.networks.ops import Network
+from nutshell.pipeline.opened import Engines
 from nutshell.plan import Plan
 from nutshell.weights import Part
 
 # Everything that makes a session another one: the graph, its sizes, and how it computes.
-_Key = tuple[str, tuple[tuple[int, ...], ...], str, int | None]
+_Key = tuple[str, tuple[tuple[int, ...], ...], tuple[str, str, bool, str, int | None]]
 
 # Makes another network with the same inputs of each one: `nutshell.compress.quantized` for eight bits, say.
 Rewrite = Callable[[Network], Network]
@@ -20,9 +21,9 @@ Rewrite = Callable[[Network], Network]
 class Stages:
     """Compiled networks of one model, at most one of each name."""
 
-    def __init__(self, engine: Engine, parts: Mapping[str, Part], rewrite: Rewrite | None = None) -> None:
+    def __init__(self, engines: Engines, parts: Mapping[str, Part], rewrite: Rewrite | None = None) -> None:
         """`parts`: by `Network.part` ("text_encoder", "unet", "vae_decoder", "vae_encoder")."""
-        self._engine = engine
+        self._engines = engines
         self._parts = parts
         self._rewrite = rewrite
         self._kept: dict[str, tuple[_Key, Session]] = {}
@@ -44,7 +45,8 @@ class Stages:
 
     def _take(self, network: Network, plan: Plan) -> Session:
         shapes = tuple(given.shape for given in network.inputs.values())
-        key: _Key = (network.name, shapes, plan.precision, plan.threads)
+        how = (plan.engine, plan.device, plan.lean, plan.precision, plan.threads)
+        key: _Key = (network.name, shapes, how)
         kept = self._kept.get(network.part)
         if kept is not None and kept[0] == key:
             return kept[1]
@@ -52,7 +54,7 @@ class Stages:
         part = self._parts[network.part]
         if self._rewrite is not None:
             network = self._rewrite(network)
-        session = self._engine.compile(network, part.weights, plan.precision, plan.threads)
+        session = self._engines.take(plan).compile(network, part.weights, plan.precision, plan.threads)
         # The engine has made its own copy by now; the file's pages can go until they are read again.
         part.release()
         self._kept[network.part] = (key, session)

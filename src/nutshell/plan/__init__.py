@@ -1,5 +1,30 @@
-"""The plan: which engine, precision and memory mode, and why."""
+"""The plan: which engine, device, precision and memory mode, what it will take, and why."""
 
-from nutshell.plan.plan import EngineChoice, Plan, StageNeed, make_plan
+from nutshell.plan.installed import Installed, installed_engines
+from nutshell.plan.learn import Ratios
+from nutshell.plan.measured import keep_rates, kept_rates, rates_key
+from nutshell.plan.need import Need, StageNeed
+from nutshell.plan.offers import Offer, Rejected, find_offers
+from nutshell.plan.plan import Plan, default_ceiling, make_plan
+from nutshell.plan.planner import Planner
+from nutshell.plan.rates import Rates, guessed_rates
 
-__all__ = ["EngineChoice", "Plan", "StageNeed", "make_plan"]
+__all__ = [
+    "Installed",
+    "Need",
+    "Offer",
+    "Plan",
+    "Planner",
+    "Rates",
+    "Ratios",
+    "Rejected",
+    "StageNeed",
+    "default_ceiling",
+    "find_offers",
+    "guessed_rates",
+    "installed_engines",
+    "keep_rates",
+    "kept_rates",
+    "make_plan",
+    "rates_key",
+]

@@ -1,46 +1,60 @@
-"""Choose engine, precision and memory mode from what the model needs and the machine has."""
+"""Every way to draw a picture here, what each would take, and the fastest that fits."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from nutshell.errors import EngineUnavailable, NotEnoughMemory
 from nutshell.machine import Machine
+from nutshell.plan.learn import Ratio, Ratios, ratio_key
+from nutshell.plan.memory import Memory, peak_memory
+from nutshell.plan.need import Need
+from nutshell.plan.offers import Offer, Rejected
+from nutshell.plan.rates import Rates
+from nutshell.plan.seconds import Seconds, predicted_seconds
+from nutshell.plan.words import ceiling_words, megabytes, reasons_of, seconds_words
 
-_VALUE_BYTES = {"f32": 4, "f16": 2, "bf16": 2}
-
-# Interpreter, libraries and page tables of a process that has an engine loaded, measured on Linux.
-_BASE_BYTES = 170_000_000
-
-# Engines keep a repacked copy of the weights; while it is made the mapped ones are touched too.
-_COPIES = {"openvino": 1.0, "onnx": 2.0, "torch": 1.0, "numpy": 1.0}
-_ACTIVATION_SLACK = 1.5
-
-
-@dataclass(frozen=True)
-class StageNeed:
-    """What the cost interpreter says of one stage."""
-
-    name: str
-    parameters: int
-    weight_bytes: int
-    activation_bytes: int
+# Of what is free: the rest keeps the machine usable meanwhile, and takes up what no estimate knows.
+_SHARE_OF_FREE = 0.85
+# Within these of the fastest a plan is as fast, for all that an estimate can tell: the engine is then not changed for
+# it, and a model does not draw with another one at another size.
+_AS_FAST = 1.15
+_AS_FAST_SECONDS = 0.5
+# Eight bits cost some quality, so they must be faster by a quarter, which they are where the processor has VNNI.
+_WORTH = {"int8": 1.25}
 
 
 @dataclass(frozen=True)
-class EngineChoice:
-    """An engine that works here and what it can compute in, best first."""
+class Candidate:
+    """One way to run: an engine on a device, in a precision, stages resident or one at a time.
 
-    name: str
-    precisions: Sequence[str]
+    memory, seconds: predicted, with `ratio`, what runs have taught, in them; key: under which it is kept.
+    """
+
+    offer: Offer
+    precision: str
+    staged: bool
+    memory: Memory
+    seconds: Seconds
+    key: str
+    ratio: Ratio
+
+    @property
+    def words(self) -> str:
+        return f"{self.offer.words}, {self.precision}, {'one stage at a time' if self.staged else 'all stages loaded'}"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a request will be run. `staged`: each stage is freed before the next is loaded.
+    """How a request will be run.
 
-    need_bytes: estimated peak of resident memory. reasons: one sentence for each choice.
+    engine, device: "torch" on "cuda". lean: weights are used in place, not repacked. staged: each stage is freed
+    before the next is loaded; resident: the stages that stay. need_bytes: predicted peak of resident memory;
+    device_bytes: on a card of its own. ceiling_bytes: what was allowed. step_seconds, load_seconds, picture_seconds:
+    predicted; guessed: from the machine's description alone. reasons: one sentence for each choice. rejected: every
+    other way. advice: what would be faster if it were installed. key: under which measured figures are kept; ratio:
+    what they have taught, which is in the predictions.
     """
 
     engine: str
@@ -49,39 +63,192 @@ class Plan:
     staged: bool
     need_bytes: int
     reasons: tuple[str, ...]
+    device: str = "cpu"
+    device_title: str = "the processor"
+    lean: bool = False
+    device_bytes: int = 0
+    ceiling_bytes: int = 0
+    load_seconds: float = 0.0
+    step_seconds: float = 0.0
+    picture_seconds: float = 0.0
+    guessed: bool = True
+    resident: tuple[str, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
+    advice: tuple[str, ...] = ()
+    key: str = ""
+    ratio: Ratio = field(default_factory=Ratio)
+
+
+def default_ceiling(machine: Machine) -> int:
+    """85% of the memory that this process may have."""
+    return int(_SHARE_OF_FREE * machine.usable_bytes)
 
 
 def make_plan(
     machine: Machine,
-    stages: Sequence[StageNeed],
-    engine: EngineChoice,
+    need: Need,
+    offers: Sequence[Offer],
+    rates: Rates,
+    *,
     precision: str | None = None,
     threads: int | None = None,
+    max_memory: int | None = None,
+    held_bytes: int = 0,
+    ratios: Ratios | None = None,
+    refused: Sequence[Rejected] = (),
 ) -> Plan:
-    """Plan a run. `precision` and `threads` None: choose. Raises NotEnoughMemory or EngineUnavailable."""
-    reasons = [f"{engine.name}: the fastest engine installed here"]
-    if precision is None:
-        precision = engine.precisions[0]
-        reasons.append(f"{precision}: the fastest precision of {engine.name} on this processor")
-    elif precision not in engine.precisions:
-        raise EngineUnavailable(
-            f"{engine.name} has no {precision} on this machine", f"use one of {', '.join(engine.precisions)}"
-        )
-    needs = [stage_bytes(stage, engine.name, precision) for stage in stages]
-    together, apart = _BASE_BYTES + sum(needs), _BASE_BYTES + max(needs)
-    free = machine.usable_bytes
-    if apart > free:
-        raise NotEnoughMemory(apart, free, "close other programs, or ask for a smaller size or model")
-    # Half of what is free, so that a small machine stays usable meanwhile.
-    staged = together > free // 2
-    reasons.append(
-        f"{'one stage at a time' if staged else 'all stages stay loaded'}: together they need about "
-        f"{together / 1e6:.0f} MB of {free / 1e6:.0f} MB free"
+    """Choose the fastest way that fits. offers: engines on devices; those not installed are only advised.
+
+    rates: of the processor. precision, threads: None to choose. max_memory: bytes of main memory that may be resident
+    at most, None for 85% of what is free. held_bytes: what the process held before the model. refused: what was out
+    of the question before. Raises EngineUnavailable if no offer has the precision, NotEnoughMemory with the least
+    that would do.
+    """
+    ceiling = default_ceiling(machine) if max_memory is None else min(max_memory, machine.usable_bytes)
+    ratios = ratios or Ratios.none()
+    rejected = list(refused)
+    here = [offer for offer in offers if offer.installed]
+    if not here:
+        raise EngineUnavailable("no engine is installed", "pip install openvino")
+    usable = [offer for offer in here if precision is None or precision in offer.precisions]
+    if not usable:
+        known = dict.fromkeys(name for offer in here for name in offer.precisions if name != "int8")
+        raise EngineUnavailable(f"{here[0].name} has no {precision} on this machine", f"use one of {', '.join(known)}")
+    every = [each for offer in offers for each in _ways(offer, need, rates, precision, held_bytes, ratios, rejected)]
+    fits = [each for each in every if not _too_large(each, ceiling)]
+    installed = [each for each in fits if each.offer.installed]
+    if not installed:
+        least = min((each for each in every if each.offer.installed), key=lambda each: each.memory.need_bytes)
+        raise _not_enough(least, ceiling, max_memory, machine)
+    chosen = _best(installed, offers)
+    for each in every:
+        if each is not chosen:
+            rejected.append(Rejected(each.words, _why_not(each, chosen, ceiling)))
+    better = [each for each in fits if not each.offer.installed and each.seconds.total < 0.8 * chosen.seconds.total]
+    guessed = (chosen.offer.rates or rates).guessed
+    return Plan(
+        engine=chosen.offer.engine,
+        precision=chosen.precision,
+        threads=_threads(chosen, machine, threads),
+        staged=chosen.staged,
+        need_bytes=chosen.memory.need_bytes,
+        reasons=reasons_of(chosen, installed, ceiling, max_memory, guessed),
+        device=chosen.offer.device,
+        device_title=chosen.offer.title,
+        lean=chosen.offer.lean,
+        device_bytes=chosen.memory.device_bytes,
+        ceiling_bytes=ceiling,
+        load_seconds=chosen.seconds.load,
+        step_seconds=chosen.seconds.step,
+        picture_seconds=chosen.seconds.total,
+        guessed=guessed,
+        resident=() if chosen.staged else tuple(stage.name for stage in need.stages),
+        rejected=tuple(rejected),
+        advice=(_advice(_best(better, offers), chosen),) if better else (),
+        key=chosen.key,
+        ratio=chosen.ratio,
     )
-    return Plan(engine.name, precision, threads, staged, apart if staged else together, tuple(reasons))
 
 
-def stage_bytes(stage: StageNeed, engine: str, precision: str) -> int:
-    """Estimated memory of one loaded stage."""
-    packed = stage.parameters * _VALUE_BYTES[precision] * _COPIES[engine]
-    return int(packed + stage.weight_bytes + stage.activation_bytes * _ACTIVATION_SLACK)
+def _ways(
+    offer: Offer,
+    need: Need,
+    rates: Rates,
+    precision: str | None,
+    held_bytes: int,
+    ratios: Ratios,
+    rejected: list[Rejected],
+) -> Iterator[Candidate]:
+    """Every precision and mode of one offer."""
+    for name in offer.precisions:
+        if precision not in (None, name):
+            rejected.append(Rejected(f"{offer.words}, {name}", f"{precision} was asked for"))
+            continue
+        if name == "int8" and not need.eight_bits:
+            rejected.append(Rejected(f"{offer.words}, int8", "this model comes without scales for eight bits"))
+            continue
+        speed = predicted_seconds(need.stages, need.steps, offer, name, offer.rates or rates, rates)
+        for staged in (True,) if offer.staged_only else (False, True):
+            key = ratio_key(need.model, offer.words, name, need.size_class, staged)
+            ratio = ratios.of(key) if need.model else Ratio()
+            memory = peak_memory(need.stages, offer, name, staged, held_bytes)
+            yield Candidate(
+                offer,
+                name,
+                staged,
+                Memory(int(memory.need_bytes * ratio.memory), memory.device_bytes),
+                Seconds(
+                    speed.load, speed.step * ratio.seconds, speed.load + (speed.total - speed.load) * ratio.seconds
+                ),
+                key,
+                ratio,
+            )
+
+
+def _best(candidates: Sequence[Candidate], offers: Sequence[Offer]) -> Candidate:
+    """The fastest; of those as fast that of the first offer, which keeps its stages for the next picture."""
+    fastest = min(map(_weighed, candidates))
+    near = [each for each in candidates if _as_fast(_weighed(each), fastest)]
+    return min(near, key=lambda each: (offers.index(each.offer), each.staged, _weighed(each)))
+
+
+def _as_fast(seconds: float, fastest: float) -> bool:
+    return seconds <= max(_AS_FAST * fastest, fastest + _AS_FAST_SECONDS)
+
+
+def _weighed(each: Candidate) -> float:
+    return each.seconds.total * _WORTH.get(each.precision, 1.0)
+
+
+def _too_large(each: Candidate, ceiling: int) -> str:
+    """Why it does not fit; "" if it does."""
+    if each.memory.need_bytes > ceiling:
+        return f"needs about {megabytes(each.memory.need_bytes)}, more than the {megabytes(ceiling)} allowed"
+    room = each.offer.memory_bytes
+    if room is not None and each.memory.device_bytes > _SHARE_OF_FREE * room:
+        return (
+            f"needs about {megabytes(each.memory.device_bytes)} on the card, "
+            f"of which {megabytes(int(_SHARE_OF_FREE * room))} can be had"
+        )
+    return ""
+
+
+def _why_not(each: Candidate, chosen: Candidate, ceiling: int) -> str:
+    reason = _too_large(each, ceiling)
+    if reason:
+        return reason
+    if not each.offer.installed:
+        return f"not installed (about {seconds_words(each.seconds.total)} a picture)"
+    if each.staged and not chosen.staged and (each.offer, each.precision) == (chosen.offer, chosen.precision):
+        return "no need: there is memory for all stages, which the next picture then finds loaded"
+    if each.seconds.total > chosen.seconds.total:
+        return f"slower: about {seconds_words(each.seconds.total)} a picture"
+    if _weighed(each) > _weighed(chosen):
+        return "hardly faster, and eight bits cost some quality"
+    return f"no faster that an estimate could tell: about {seconds_words(each.seconds.total)} a picture"
+
+
+def _not_enough(least: Candidate, ceiling: int, max_memory: int | None, machine: Machine) -> NotEnoughMemory:
+    need = least.memory.need_bytes
+    if need <= ceiling:
+        # Main memory would do; the card's does not.
+        room = int(_SHARE_OF_FREE * (least.offer.memory_bytes or 0))
+        return NotEnoughMemory(least.memory.device_bytes, room, "ask for a smaller size, or --engine openvino")
+    return NotEnoughMemory(need, ceiling, ceiling_words(need, max_memory, machine.usable_bytes))
+
+
+def _advice(better: Candidate, chosen: Candidate) -> str:
+    package = {"openvino": "openvino", "onnx": "onnxruntime onnx-ir"}.get(better.offer.engine, "'nutshell[torch]'")
+    if better.offer.device.startswith("npu"):
+        package += " torch_npu"
+    return (
+        f"install {package} to use {better.offer.title}: about {seconds_words(better.seconds.total)} a picture "
+        f"instead of {seconds_words(chosen.seconds.total)}"
+    )
+
+
+def _threads(chosen: Candidate, machine: Machine, asked: int | None) -> int | None:
+    """A container's share of the processors is known here and not to every engine; None leaves it to the engine."""
+    if asked is not None or chosen.offer.on_card:
+        return asked
+    return machine.cores if machine.knows("cpu") and machine.knows("cpu.cores") else None

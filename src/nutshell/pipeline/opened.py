@@ -1,0 +1,53 @@
+"""The engines that plans ask for, each opened once."""
+
+from __future__ import annotations
+
+import logging
+
+from nutshell.engines import Engine, open_engine
+from nutshell.errors import EngineUnavailable
+from nutshell.plan import Need, Plan, Planner
+
+_LOG = logging.getLogger(__name__)
+
+
+class Engines:
+    """Opens an engine when the first plan needs it. given: one that is open already, under its name."""
+
+    def __init__(self, given: dict[str, Engine] | None = None) -> None:
+        self._open: dict[tuple[str, bool], Engine] = {(name, False): engine for name, engine in (given or {}).items()}
+
+    def take(self, plan: Plan) -> Engine:
+        """The engine of a plan. Raises EngineUnavailable if it does not work here after all."""
+        name = plan.engine if plan.device == "cpu" else f"{plan.engine}:{plan.device}"
+        key = (name, plan.lean)
+        if key not in self._open:
+            self._open[key] = _lean() if plan.lean else open_engine(name)
+        return self._open[key]
+
+
+def _lean() -> Engine:
+    from nutshell.engines.onnx_engine import OnnxEngine
+
+    return OnnxEngine(lean=True)
+
+
+def settle(planner: Planner, need: Need, engines: Engines) -> tuple[Plan, Planner]:
+    """A plan whose engine works, and the planner that knows what does not.
+
+    An engine that is installed and broken, or computes in less than its machine suggests, is found out here: the next
+    plan does without, and the log says why. Raises as `Planner.plan` does.
+    """
+    while True:
+        plan = planner.plan(need)
+        try:
+            engine = engines.take(plan)
+        except EngineUnavailable as error:
+            planner = planner.without(plan.engine, plan.device, str(error))
+            if not any(offer.installed for offer in planner.offers):
+                raise
+            _LOG.warning("%s; the next best is taken", error)
+            continue
+        if plan.precision in engine.precisions:
+            return plan, planner
+        planner = planner.limited(plan.engine, plan.device, engine.precisions)

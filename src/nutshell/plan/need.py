@@ -1,0 +1,42 @@
+"""What a picture needs, before any engine or machine is thought of: the figures of the cost interpreter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class StageNeed:
+    """What the cost interpreter says of one stage.
+
+    weight_bytes: as stored. activation_bytes: the most that is alive at once, in float32. operations: of one pass,
+    a multiply-add counted as two. passes: for one picture.
+    """
+
+    name: str
+    parameters: int
+    weight_bytes: int
+    activation_bytes: int
+    operations: int = 0
+    passes: int = 1
+
+
+@dataclass(frozen=True)
+class Need:
+    """Everything that one picture takes: its stages in running order.
+
+    model: its name, under which measured figures are kept; "" keeps none. steps: of the sampler. eight_bits: whether
+    the model comes with the scales that int8 needs.
+    """
+
+    stages: tuple[StageNeed, ...]
+    model: str = ""
+    width: int = 512
+    height: int = 512
+    steps: int = 1
+    eight_bits: bool = False
+
+    @property
+    def size_class(self) -> int:
+        """Pixels to the next power of two: what is measured at one size holds for its neighbours."""
+        return 1 << max(0, self.width * self.height - 1).bit_length()

@@ -1,0 +1,151 @@
+"""What could run here: each engine on each device that it suits, and why others are out of the question.
+
+Facts of engines and devices stand here, and nowhere a model's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nutshell.machine import Disk, Gpu, Machine
+from nutshell.plan.installed import Installed
+from nutshell.plan.rates import Rates, guessed_card_rates
+
+GIB = 2**30
+
+# A card with less holds the system's windows and nothing beside them; PyTorch alone takes some 0.5 GB.
+_LEAST_CARD_BYTES = 2 * GIB
+# Up to here a card has room for one stage at a time in half precision.
+_SMALL_CARD_BYTES = 4 * GIB
+# The builds of PyTorch that are offered today have left out the cards before Volta.
+_LEAST_CAPABILITY = (7, 0)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """An engine on a device. precisions: that it computes in there. installed: it can be planned, not only advised.
+
+    memory_bytes: free memory of the device; None where it is the machine's own. rates: None for the processor's.
+    staged_only: the device is too small for more than one stage. lean: weights are used in place, not repacked.
+    title: the device, for people.
+    """
+
+    engine: str
+    device: str
+    precisions: tuple[str, ...]
+    installed: bool
+    title: str = "the processor"
+    memory_bytes: int | None = None
+    rates: Rates | None = None
+    staged_only: bool = False
+    lean: bool = False
+
+    @property
+    def on_card(self) -> bool:
+        return self.device != "cpu"
+
+    @property
+    def name(self) -> str:
+        """As `--engine` takes it."""
+        return f"{self.engine}:{self.device}" if self.on_card else self.engine
+
+    @property
+    def words(self) -> str:
+        return f"{self.name}{' with weights in place' if self.lean else ''}"
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A way that was not taken. what: engine, precision and mode, or a device."""
+
+    what: str
+    why: str
+
+
+def find_offers(
+    machine: Machine, installed: Installed, disk: Disk | None = None
+) -> tuple[tuple[Offer, ...], tuple[Rejected, ...]]:
+    """Every engine on every device it could compute on, and the devices that none can use."""
+    offers = list(_on_processor(machine, installed))
+    refused: list[Rejected] = []
+    for index, gpu in enumerate(machine.gpus):
+        reason = _unfit(gpu, machine)
+        if reason:
+            refused.append(Rejected(gpu.name, reason))
+            continue
+        place = sum(1 for other in machine.gpus[:index] if other.vendor == gpu.vendor)
+        offers.append(_on_card(gpu, place, installed, disk))
+    return tuple(offers), tuple(refused)
+
+
+def processor_precisions(machine: Machine) -> tuple[str, ...]:
+    """What OpenVINO computes in on this processor without emulating it, best first."""
+    features = machine.cpu.features
+    half = [("bf16", {"avx512_bf16", "amx_bf16"}), ("f16", {"avx512_fp16"})]
+    return (*(name for name, sets in half if sets & features), "f32", "int8")
+
+
+def _on_processor(machine: Machine, installed: Installed) -> Iterator[Offer]:
+    cpu = machine.cpu
+    known = machine.knows("cpu.features") and cpu.architecture == "x86_64"
+    # OpenVINO has no group normalization for processors without AVX2.
+    if cpu.architecture in ("x86_64", "aarch64", "") and not (known and "avx2" not in cpu.features):
+        yield Offer("openvino", "cpu", processor_precisions(machine), installed.has("openvino"))
+    if machine.system.python_bits == 64:
+        yield Offer("onnx", "cpu", ("f32",), installed.has("onnx"))
+        yield Offer("onnx", "cpu", ("f32",), installed.has("onnx"), lean=True)
+        yield Offer("torch", "cpu", ("f32",), installed.has("torch"))
+
+
+def _unfit(gpu: Gpu, machine: Machine) -> str:
+    """Why nothing can compute on it; "" if something can."""
+    if gpu.vendor == "apple":
+        return "this Python is one for Intel, run in translation" if machine.system.translated else ""
+    if gpu.kind == "integrated":
+        return "it shares the processor's memory and is no faster than the processor at this"
+    if not gpu.driver:
+        return "no driver is loaded for it"
+    if gpu.memory_bytes is None or gpu.memory_bytes < _LEAST_CARD_BYTES:
+        return "it has less than 2 GB of memory of its own" if gpu.memory_bytes else "its memory could not be read"
+    if gpu.vendor == "nvidia":
+        capability = gpu.compute_capability
+        if capability is None:
+            return "its driver does not tell what it can compute"
+        if capability < _LEAST_CAPABILITY:
+            return f"its compute capability {capability[0]}.{capability[1]} is below 7.0, which PyTorch has dropped"
+    if gpu.vendor == "amd" and not gpu.runtime.startswith("ROCm"):
+        return "it needs ROCm, which is not here"
+    if gpu.vendor == "ascend" and not gpu.runtime.startswith("CANN"):
+        return "it needs CANN, which is not here"
+    return ""
+
+
+def _on_card(gpu: Gpu, place: int, installed: Installed, disk: Disk | None) -> Offer:
+    kind = {"nvidia": "cuda", "amd": "cuda", "intel": "xpu", "apple": "mps", "ascend": "npu"}[gpu.vendor]
+    here = installed.has("torch") and "+cpu" not in installed.torch
+    if gpu.vendor == "ascend":
+        here = here and installed.has("torch_npu")
+    small = gpu.memory_bytes is not None and gpu.memory_bytes <= _SMALL_CARD_BYTES
+    return Offer(
+        "torch",
+        kind if place == 0 else f"{kind}:{place}",
+        _card_precisions(gpu, small),
+        here,
+        title=gpu.name,
+        memory_bytes=gpu.memory_bytes and (gpu.memory_bytes if gpu.free_bytes is None else gpu.free_bytes),
+        rates=guessed_card_rates(gpu, disk),
+        staged_only=small,
+    )
+
+
+def _card_precisions(gpu: Gpu, small: bool) -> tuple[str, ...]:
+    if gpu.vendor == "nvidia":
+        # GTX 1630 to 1660 (TU116, TU117): Turing without tensor cores, whose float16 yields black pictures.
+        if "GTX 16" in gpu.name:
+            return ("f32",)
+        half = ("f16", "bf16") if (gpu.compute_capability or (0, 0)) >= (8, 0) else ("f16",)
+        return half if small else (*half, "f32")
+    if gpu.vendor == "intel":
+        return ("f16", "bf16") if small else ("f16", "bf16", "f32")
+    return ("f16",) if small else ("f16", "f32")

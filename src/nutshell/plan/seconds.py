@@ -1,0 +1,73 @@
+"""Predicted time. Where each constant was measured stands in docs/decisions/0014-the-plan.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from nutshell.plan.memory import VALUE_BYTES
+from nutshell.plan.need import StageNeed
+from nutshell.plan.offers import Offer
+from nutshell.plan.rates import Rates
+
+# The share of the rate of a large product that a whole network reaches.
+_SHARE = {
+    ("openvino", "f32"): 0.87,
+    ("openvino", "bf16"): 0.77,
+    ("openvino", "f16"): 0.77,
+    ("openvino", "int8"): 0.62,
+    ("onnx", "f32"): 0.83,
+    ("torch", "f32"): 0.52,
+    ("numpy", "f32"): 0.1,
+}
+_LEAN_SHARE = 0.72
+_CARD_SHARE = 0.35
+_IMPORT_SECONDS = {"openvino": 0.5, "onnx": 0.3, "torch": 3.7, "numpy": 0.2}
+# Packing weights, in values per second and operation rate of the processor: 323 million in 0.7 s at 473 GFLOP/s.
+_PACKED_PER_OPERATION = 1e-3
+# ONNX Runtime widens and lays out weights four times as slowly; in place it widens those in half precision each pass.
+_PACKING_TIMES = {"onnx": 4.0}
+_WIDENING_TIMES = 0.33
+_PASS_SECONDS = 0.002  # Python, the sampler, the call itself.
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """load: until all stages are compiled. step: one denoising step, both passes of guidance. total: one picture."""
+
+    load: float
+    step: float
+    total: float
+
+
+def predicted_seconds(
+    stages: Iterable[StageNeed], steps: int, offer: Offer, precision: str, rates: Rates, processor: Rates
+) -> Seconds:
+    """rates: of the device. processor: of the machine, which packs the weights and reads them from disk."""
+    stages = tuple(stages)
+    load = _IMPORT_SECONDS[offer.engine]
+    running = denoising = 0.0
+    for stage in stages:
+        load += stage.weight_bytes / processor.read_bytes_per_second
+        if not offer.lean:
+            load += packing_seconds(stage, processor) * _PACKING_TIMES.get(offer.engine, 1.0)
+        seconds = stage.passes * pass_seconds(stage, offer, precision, rates)
+        running += seconds
+        if stage.name == "unet":
+            denoising += seconds
+    return Seconds(load, denoising / max(1, steps), load + running)
+
+
+def pass_seconds(stage: StageNeed, offer: Offer, precision: str, rates: Rates) -> float:
+    """Computing, then reading the weights: on small pictures the second is most of it."""
+    share = _CARD_SHARE if offer.on_card else _LEAN_SHARE if offer.lean else _SHARE[offer.engine, precision]
+    weights = stage.weight_bytes if offer.lean else stage.parameters * VALUE_BYTES[precision]
+    computing = stage.operations / (rates.of(precision) * share)
+    if offer.lean and stage.weight_bytes < VALUE_BYTES["f32"] * stage.parameters:
+        computing += packing_seconds(stage, rates) * _WIDENING_TIMES
+    return computing + weights / rates.memory_bytes_per_second + _PASS_SECONDS
+
+
+def packing_seconds(stage: StageNeed, processor: Rates) -> float:
+    """To bring a stage's weights into the layout that an engine computes with."""
+    return stage.parameters / (processor.of("f32") * _PACKED_PER_OPERATION)
