@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nutshell.errors import UsageError
-from nutshell.settings import SETTINGS, config_path, render_reference, resolve, usual_config_path
+from nutshell.settings import SETTINGS, config_path, data_folder, render_reference, resolve, usual_config_path
 
 NONE = {"NUTSHELL_CONFIG": ""}
 
@@ -113,3 +113,24 @@ def test_where_the_file_lies(tmp_path: Path) -> None:
 def test_the_docs_are_current() -> None:
     page = Path(__file__).parents[1] / "docs" / "reference" / "settings.md"
     assert page.read_text(encoding="utf-8") == render_reference()
+
+
+def test_addresses_and_the_variables_of_other_programs() -> None:
+    settings = resolve(
+        {"peers": "http://192.168.1.20:8188/, 192.168.1.21"}, {"HF_ENDPOINT": "mirror.example/", "NUTSHELL_CONFIG": ""}
+    )
+    assert settings["hf_endpoint"] == "https://mirror.example"
+    assert settings.origins["hf_endpoint"] == "HF_ENDPOINT"
+    assert settings["peers"] == ("http://192.168.1.20:8188", "https://192.168.1.21")
+    ours = {"HF_ENDPOINT": "https://theirs", "NUTSHELL_HF_ENDPOINT": "https://ours", "NUTSHELL_CONFIG": ""}
+    assert resolve({}, ours)["hf_endpoint"] == "https://ours"
+    with pytest.raises(UsageError, match="--hf-endpoint must be an address"):
+        resolve({"hf_endpoint": "ftp://x"}, {"NUTSHELL_CONFIG": ""})
+
+
+def test_data_lies_where_the_platform_keeps_it() -> None:
+    assert data_folder({"HOME": "/h"}, "linux") == Path("/h/.local/share/nutshell")
+    assert data_folder({"HOME": "/h", "XDG_DATA_HOME": "/d"}, "linux") == Path("/d/nutshell")
+    assert data_folder({"HOME": "/h"}, "darwin") == Path("/h/Library/Application Support/nutshell")
+    assert data_folder({"LOCALAPPDATA": "/l"}, "win32") == Path("/l/nutshell")
+    assert data_folder({}, "linux") is None

@@ -76,9 +76,12 @@ def _text(text: str) -> str:
 
 
 def _url(text: str) -> str:
-    if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", text.strip()):
+    plain = text.strip().rstrip("/")
+    if "://" not in plain:
+        plain = f"https://{plain}"
+    if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", plain):
         raise ValueError(text)
-    return text.strip().rstrip("/")
+    return plain
 
 
 def _urls(text: str) -> tuple[str, ...]:

@@ -127,10 +127,8 @@ class Web:
         if self._client is None:
             import httpx2
 
-            from nutshell import __version__
-
             timeout = httpx2.Timeout(self._pace.silence_seconds, connect=self._pace.connect_seconds)
-            agent = {"User-Agent": f"nutshell/{__version__}"}
+            agent = {"User-Agent": "nutshell"}  # no version, no machine: nobody's business
             try:
                 self._client = httpx2.Client(timeout=timeout, follow_redirects=True, headers=agent)
             except (ImportError, ValueError) as error:
