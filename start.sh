@@ -1,18 +1,35 @@
 #!/bin/sh
-# Draw a picture:  ./start.sh "a red apple"
+# Draw a picture:  ./start.sh "a red apple"      (from a stick:  sh start.sh "a red apple")
 #
-#   ./start.sh [--yes] [arguments of nutshell]
+#   start.sh [--yes] [--repair] [arguments of nutshell]
 #
-# The first start prepares a Python environment in .venv beside this file (or, if that folder cannot
-# be written, in ~/.local/share/nutshell/venv) and later starts go straight to the program. A start that
-# was broken off is begun again. --yes: install a missing Python without asking.
-# Packages come from the folder wheels/ beside this file if there is one, without any network.
+# The first start prepares a Python environment in .venv beside this file, or in your home where that folder
+# cannot hold one; later starts go straight to the program. A start that was broken off is begun again, with what
+# it had downloaded. Packages come from the folder wheels/ beside this file if there is one, without any network.
+# --yes: install a missing Python or system library without asking.  --repair: prepare everything anew.
 set -eu
 
-NEED_MB=700 # measured: 420 MB installed; byte code and downloads come on top
-MODULES='import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))'
+NEED_MB=800 # measured: 430 MB installed, 125 MB downloaded and as much in pip's cache; byte code comes on top
+NEWEST="python3.14 python3.13 python3.12 python3.11 python3.10"
+# What only shows when an engine's own libraries are loaded, without running its package's start-up code.
+TRIAL='
+import ctypes, importlib.util, pathlib, sys
+for package in ("numpy", "PIL", "tokenizers", "onnxruntime", "openvino"):
+    found = importlib.util.find_spec(package)
+    if found is None or not found.submodule_search_locations:
+        continue
+    folder = pathlib.Path(found.submodule_search_locations[0])
+    for pattern in ("*.so", "_core/*.so", "capi/*.so", "libs/libopenvino.so*"):
+        for library in sorted(folder.glob(pattern)):
+            try:
+                ctypes.CDLL(str(library))
+            except OSError as error:
+                if "cannot open shared object" in str(error):
+                    sys.exit(f"{package}: {error}")
+'
 
 say() { printf 'nutshell: %s\n' "$*" >&2; }
+tell() { [ ! -t 2 ] || say "$@"; } # progress, for a person
 fail() {
     say "error: $1"
     [ $# -lt 2 ] || printf 'hint: %s\n' "$2" >&2
@@ -21,136 +38,439 @@ fail() {
 
 # ---- where things lie
 
-self=$(readlink -f -- "$0" 2>/dev/null) || self=$0
-here=$(CDPATH='' cd -- "$(dirname -- "$self")" && pwd -P)
-
-can_hold_venv() { # a virtual environment needs symbolic links, which FAT has not
-    [ -d "$1" ] && [ -w "$1" ] && ln -s x "$1/.nutshell-link.$$" 2>/dev/null && rm -f "$1/.nutshell-link.$$"
+find_here() { # sets here: the folder of this file, or the current one where this file came through a pipe
+    self=$0
+    case ${0##*/} in
+        sh | -sh | dash | -dash | bash | -bash | ash | busybox | ksh | ksh93 | mksh | yash | zsh | -zsh) self= ;;
+    esac
+    if [ ! -f "$self" ]; then
+        piped=yes
+        here=$(pwd -P)
+        return
+    fi
+    while [ -L "$self" ]; do # not every system has readlink -f
+        link=$(ls -ld -- "$self")
+        link=${link#*"$self -> "}
+        case $link in /*) self=$link ;; *) self=$(folder_of "$self")/$link ;; esac
+    done
+    here=$(CDPATH='' cd -- "$(folder_of "$self")" 2>/dev/null && pwd -P) || fail "cannot enter the folder of $self"
 }
 
-elsewhere=${XDG_DATA_HOME:-${HOME:-/tmp}/.local/share}/nutshell/venv
+folder_of() { case $1 in */*) printf '%s/' "${1%/*}" ;; *) echo . ;; esac }
 
-# What was installed, from what, and where: a change of any of these prepares anew.
-wanted=$(cat -- "$here/pyproject.toml" "$here/requirements.lock" 2>/dev/null | cksum)" $here"
+find_source() { # sets wheels, kind and wanted: what is installed, from where, and how to see that it changed
+    wheels=
+    if [ -d "$here/wheels" ]; then wheels=$here/wheels; fi
+    if [ -n "$piped" ] && [ -z "$wheels" ] && [ -f "$(first "$here"/nutshell-*.whl)" ]; then wheels=$here; fi
 
-is_ready() { [ -x "$1/bin/python" ] && [ "$(cat -- "$1/.ready" 2>/dev/null)" = "$wanted" ]; }
+    lock=$here/requirements.lock
+    # A wheel folder is enough by itself: the tool that makes it puts the list of packages in.
+    if [ -n "$wheels" ] && [ ! -f "$lock" ]; then lock=$wheels/requirements.lock; fi
+    wheel=$(last "${wheels:-$here}"/nutshell-*.whl)
+    if [ -n "$wheels" ] && [ -f "$wheel" ]; then
+        kind=wheel
+        content=$(size_of "$wheel")
+    elif [ -f "$here/pyproject.toml" ] && [ -e "$here/.git" ]; then
+        kind=editable # edits count at once
+        content=$here
+    elif [ -f "$here/pyproject.toml" ]; then
+        kind=copy
+        content=$(sizes_in "$here/src")
+    elif [ -n "$piped" ]; then
+        fail "this script came through a pipe, and the folder $here holds nothing to install" \
+            "go to the folder of Nutshell (or to one that its tools/make_wheels.py made) and run it there: sh start.sh"
+    else
+        fail "$here holds start.sh but nothing to install" "copy the whole folder of Nutshell, or a folder wheels/ with it"
+    fi
+    [ -f "$lock" ] || fail "requirements.lock is missing in $here" "copy the whole folder of Nutshell again"
+    wanted="$kind $content $(cat -- "$here/pyproject.toml" "$lock" 2>/dev/null | cksum)"
+}
 
-# ---- Python
+first() { printf '%s' "$1"; }
+last() { while [ $# -gt 1 ]; do shift; done && printf '%s' "$1"; }
+# shellcheck disable=SC2012 # what ls says of sizes is read, in the C locale
+# By size and not by content, which a slow stick would take seconds to read.
+size_of() { LC_ALL=C ls -ln -- "$1" | { read -r _ _ _ _ size _ && echo "${1##*/} $size"; }; }
+# shellcheck disable=SC2012
+sizes_in() {
+    [ -d "$1" ] || return 0
+    LC_ALL=C ls -lnR -- "$1" | while read -r _ _ _ _ size _ _ _ name; do
+        case $name in '' | *.pyc | __pycache__) ;; *) echo "$name $size" ;; esac
+    done | cksum
+}
 
-find_python() {
-    for name in python3 python3.13 python3.12 python3.11 python3.10; do
-        # Run, not only found: it may be too old, a stub of the system, or lack the module venv.
-        if "$name" -c "$MODULES" >/dev/null 2>&1; then
-            command -v "$name"
+may_hold() { # whether folder $1 (made if need be) can hold an environment: it needs links and runs programs
+    (umask 077 && mkdir -p -- "$1") 2>/dev/null || return 1
+    probe=$1/.nutshell-probe.$$
+    # FAT has no links, a mount may be read-only or noexec. exit 7: that it ran, and not that it was found.
+    if ln -s x "$probe.link" 2>/dev/null && { printf '#!/bin/sh\nexit 7\n' >"$probe"; } 2>/dev/null &&
+        chmod 700 "$probe" 2>/dev/null; then
+        "$probe" 2>/dev/null && ran=0 || ran=$?
+    else
+        ran=1
+    fi
+    rm -f -- "$probe" "$probe.link" 2>/dev/null || :
+    [ "$ran" = 7 ]
+}
+
+mine() { # whether folder $1 is ours alone: others may write in /var/tmp, and could lay out an environment for us
+    [ -d "$1" ] && [ ! -L "$1" ] || return 1
+    # shellcheck disable=SC2012 # one folder with a plain name
+    ls -ldn -- "$1" | { read -r mode _ owner _ && [ "$owner" = "$(id -u)" ] && case $mode in d???------*) : ;; *) false ;; esac }
+}
+
+in_home() { printf '%s' "${XDG_DATA_HOME:-${HOME:+$HOME/.local/share}}"; }
+
+name_of() { # an editable environment belongs to one folder; any other serves wherever the stick is mounted
+    if [ "$kind" = editable ]; then
+        printf 'venv-%s' "$(printf '%s' "$here" | cksum | { read -r sum _ && echo "$sum"; })"
+    else
+        printf venv
+    fi
+}
+
+last_resort() { printf '/var/tmp/nutshell-%s' "$(id -u)"; }
+
+find_ready() { # sets place to an environment that is whole
+    if is_ready "$here/.venv"; then return 0; fi
+    home=$(in_home)
+    if [ -n "$home" ] && is_ready "$home/nutshell/$(name_of)"; then return 0; fi
+    shared=$(last_resort)
+    mine "$shared" && is_ready "$shared/$(name_of)"
+}
+
+choose_place() { # sets place: where to prepare an environment
+    home=$(in_home)
+    place=
+    for try in "$here/.venv" "${home:+$home/nutshell/$(name_of)}" "$(last_resort)/$(name_of)"; do
+        folder=${try%/*}
+        if [ -z "$try" ] || ! may_hold "$folder"; then continue; fi
+        if [ "$folder" = "$(last_resort)" ] && ! mine "$folder"; then continue; fi
+        if [ -z "$place" ]; then place=$try; fi
+        free=$(free_mb "$folder")
+        # What an earlier attempt left there will make room.
+        if [ -d "$try" ] || [ "${free:-$NEED_MB}" -ge "$NEED_MB" ]; then
+            place=$try
             return
         fi
+    done
+    [ -n "$place" ] ||
+        fail "neither $here nor ${home:-your home (HOME is not set)} nor /var/tmp can hold a Python environment (read-only, noexec, or without links)" \
+            "say where programs may be put:  XDG_DATA_HOME=/some/folder sh start.sh"
+}
+
+# The last thing that is written into an environment is the file .ready: what was installed, and every package's
+# folder. One that was broken off, moved, or has lost its Python or a package, is not taken for whole.
+is_ready() {
+    place=$1
+    [ -x "$1/bin/python" ] && [ -f "$1/bin/nutshell" ] && [ -f "$1/.ready" ] || return 1
+    {
+        read -r made && [ "$made" = "$(stamp)" ] || return 1
+        while read -r file; do [ -e "$1/$file" ] || return 1; done
+    } <"$1/.ready"
+}
+
+stamp() { printf '%s %s' "$wanted" "$place" | cksum; }
+
+# ---- Python and the system
+
+# Run, not only found: a Python may be too old, a stub of the system, or lack the module venv. It names itself by the
+# real file with its version in the name: an environment made from /usr/bin/python3 would outlive it and find nothing.
+EXAMINE='
+import os, sys, venv, ensurepip
+if sys.version_info < (3, 10): sys.exit(1)
+print("cp%d%d" % sys.version_info[:2], os.path.realpath(sys.executable))'
+
+find_python() { # sets python; the wheels must be for its version
+    others=
+    for name in python3 $NEWEST python; do
+        seen=$("$name" -c "$EXAMINE" 2>/dev/null) || continue
+        tag=${seen%% *}
+        if [ -z "$wheels" ] || fits "$tag"; then
+            python=${seen#* }
+            return 0
+        fi
+        others=$tag
     done
     return 1
 }
 
-install_command() {
-    if command -v apt-get >/dev/null; then
-        echo "apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q python3 python3-venv"
-    elif command -v dnf >/dev/null; then
-        # Older systems' python3 is below 3.10; they have this one beside it.
-        if command -v python3 >/dev/null; then echo "dnf install -y python3.11"; else echo "dnf install -y python3"; fi
-    elif command -v apk >/dev/null; then
-        echo "apk add python3"
-    elif command -v pacman >/dev/null; then
-        echo "pacman -S --noconfirm --needed python"
-    elif command -v zypper >/dev/null; then
-        echo "zypper --non-interactive install python311"
-    fi
+fits() { # numpy has a wheel of its own for every version
+    [ -f "$(first "$wheels"/numpy-*-"$1"-*.whl)" ] || [ ! -f "$(first "$wheels"/numpy-*.whl)" ]
 }
 
-install_python() {
-    get=$(install_command)
-    needed="Python 3.10 or newer with its module venv is needed, and was not found"
-    [ -n "$get" ] || fail "$needed" "install it from https://www.python.org/downloads/"
-    [ "$(id -u)" = 0 ] || fail "$needed" "run:  sudo sh -c '$get'"
-    if [ "$yes" = no ]; then
-        [ -t 0 ] || fail "$needed" "run:  $get   (or start again with --yes)"
-        printf 'nutshell: %s.\nInstall it now?  %s\n[Y/n] ' "$needed" "$get" >&2
-        read -r answer || answer=n
-        case $answer in [nN]*) fail "nothing was installed" "run:  $get" ;; esac
+versions_in_wheels() {
+    for file in "$wheels"/numpy-*-cp3*.whl; do
+        tag=${file##*/numpy-*-cp3}
+        printf '%s ' "3.${tag%%-*}"
+    done
+}
+
+manager() {
+    for name in apt-get dnf microdnf yum apk pacman zypper brew; do
+        if command -v "$name" >/dev/null 2>&1; then
+            echo "$name"
+            return
+        fi
+    done
+}
+
+install_command() { # $1: the manager; the rest: packages
+    tool=$1
+    shift
+    case $tool in
+        apt-get) echo "apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q $*" ;;
+        dnf | microdnf | yum) echo "$tool install -y $*" ;;
+        apk) echo "apk add $*" ;;
+        pacman) echo "pacman -S --noconfirm --needed $* || pacman -Sy --noconfirm --needed $*" ;;
+        zypper) echo "zypper --non-interactive install $*" ;;
+        brew) echo "brew install $*" ;;
+    esac
+}
+
+python_command() {
+    tool=$(manager)
+    case $tool in
+        apt-get) install_command "$tool" python3 python3-venv ca-certificates ;;
+        dnf | microdnf | yum)
+            # Red Hat's python3 is below 3.10 up to version 9, which has newer ones beside it.
+            echo "$tool install -y python3.12 || $tool install -y python3.11 || $tool install -y python3"
+            ;;
+        zypper) echo "zypper --non-interactive install python313 || zypper --non-interactive install python312 || zypper --non-interactive install python311" ;;
+        apk | brew) install_command "$tool" python3 ;;
+        pacman) install_command "$tool" python ;;
+    esac
+}
+
+library_package() { # $1: the manager, $2: a library; bare roots lack these now and then
+    case $1:$2 in
+        apt-get:libstdc++.so* | zypper:libstdc++.so*) echo libstdc++6 ;;
+        apt-get:libgcc_s.so*) echo libgcc-s1 ;;
+        zypper:libgcc_s.so*) echo libgcc_s1 ;;
+        apt-get:libgomp.so* | zypper:libgomp.so*) echo libgomp1 ;;
+        apt-get:libatomic.so* | zypper:libatomic.so*) echo libatomic1 ;;
+        pacman:libstdc++.so* | pacman:libgcc_s.so* | pacman:libgomp.so* | pacman:libatomic.so*) echo gcc-libs ;;
+        *:libstdc++.so*) echo libstdc++ ;;
+        *:libgcc_s.so*) echo libgcc ;;
+        *:libgomp.so*) echo libgomp ;;
+        *:libatomic.so*) echo libatomic ;;
+    esac
+}
+
+has_terminal() { (: </dev/tty) 2>/dev/null; }
+
+ask() { # $1: a question; answered yes by --yes. The script itself may be what stands in the standard input.
+    [ "$yes" = no ] || return 0
+    if [ -z "$piped" ] && [ -t 0 ]; then
+        printf '%s [Y/n] ' "$1" >&2
+        read -r answer || return 1
+    elif [ -n "$piped" ] && has_terminal; then
+        printf '%s [Y/n] ' "$1" >&2
+        read -r answer </dev/tty || return 1
+    else
+        return 1
     fi
-    sh -c "$get" >&2 || fail "Python could not be installed" "run this and see what it says:  $get"
+    case $answer in [nN]*) return 1 ;; esac
+}
+
+system_install() { # $1: what is lacking, a sentence; $2: the command that brings it
+    case $2 in
+        brew*) ;; # Homebrew refuses to run as root
+        *) [ "$(id -u)" = 0 ] || fail "$1" "ask an administrator of this machine to run this line, then start again:  sudo sh -c '$2'" ;;
+    esac
+    say "$1"
+    ask "nutshell: install it now?  $2
+" || fail "nothing was installed" "run:  $2   (or start again with --yes)"
+    tell "installing: $2"
+    sh -c "$2" </dev/null >&2 && return
+    hint="it needs a network and free space; mend what it says, or run it yourself:  $2"
+    if grep -qi '^id=.*ubuntu' /etc/os-release 2>/dev/null; then
+        hint="$hint   (on Ubuntu, the part universe must be on:  add-apt-repository universe)"
+    fi
+    fail "the system's package manager did not install it (its messages stand above)" "$hint"
+}
+
+need_python() {
+    find_python && return
+    if [ -n "$others" ]; then
+        fail "the folder $wheels holds packages for Python $(versions_in_wheels)and this system has another version" \
+            "make the folder again for this one (python3 tools/make_wheels.py --python 3.${others#cp3}), or move it away and start with a network"
+    fi
+    needed="Python 3.10 or newer with its module venv is needed, and was not found."
+    get=$(python_command)
+    [ -n "$get" ] || fail "$needed" "install it from https://www.python.org/downloads/"
+    system_install "$needed" "$get"
+    find_python || fail "the Python of this system is still older than 3.10, lacks its module venv, or does not fit $here/wheels" \
+        "install a newer one from https://www.python.org/downloads/"
 }
 
 # ---- the environment
 
-prepare() { # $1: where
-    python=$(find_python) || { install_python && python=$(find_python); } ||
-        fail "the Python of this system is older than 3.10" "install a newer one from https://www.python.org/downloads/"
-    mkdir -p -- "$(dirname -- "$1")" || fail "cannot make a folder for $1"
-    free=$(df -Pk -- "$(dirname -- "$1")" | awk 'NR == 2 { print int($4 / 1024) }')
-    [ "${free:-$NEED_MB}" -ge "$NEED_MB" ] ||
-        fail "the disk has $free MB free, and preparing needs $NEED_MB MB" "free some space, or move this folder to another disk"
-
-    rm -rf -- "$1" # a broken attempt
-    log=$1/prepare.log
-    [ ! -t 2 ] || say "preparing, once; this takes some minutes"
-    "$python" -m venv "$1" || fail "$python could not make an environment in $1"
-    set -- "$1" install --quiet --no-input --no-compile --disable-pip-version-check
-    if [ -d "$here/wheels" ]; then
-        set -- "$@" --no-index --find-links "$here/wheels"
-    fi
-    step "$@" --require-hashes -r "$here/requirements.lock"
-    if ls "$here"/wheels/nutshell-*.whl >/dev/null 2>&1; then
-        step "$@" --no-deps nutshell
-    elif [ -e "$here/.git" ]; then
-        step "$@" --no-deps --editable "$here" # edits count at once
-    else
-        step "$@" --no-deps "$here"
-    fi
-    printf '%s\n' "$wanted" >"$1/.ready"
+free_mb() { # of the disk that holds $1; nothing where df does not say
+    df -Pk -- "$1" 2>/dev/null | {
+        read -r _ && read -r _ _ _ free _ || exit 0
+        case $free in '' | *[!0-9]*) ;; *) echo $((free / 1024)) ;; esac
+    }
 }
 
-step() { # $1: the environment; the rest: for pip
-    venv=$1
-    shift
-    "$venv/bin/python" -m pip "$@" >>"$log" 2>&1 && return
-    tail -n 5 -- "$log" >&2
-    if grep -qi 'no space left' "$log"; then
-        hint="free some space"
-    elif grep -qiE 'connection|timed out|name resolution|max retries' "$log"; then
-        hint="the first start needs a network, or the packages in $here/wheels"
-    elif grep -qiE 'no matching distribution' "$log"; then
-        hint="there may be no package for this system ($(uname -sm)), or for its Python"
+prepare() {
+    folder=${place%/*}
+    rm -f -- "$place/.ready" # first: whatever is killed from here on, this is not taken for whole
+    tell "removing what an earlier attempt left"
+    rm -rf -- "$place" || fail "cannot remove the broken environment $place" "delete that folder by hand, then start again"
+
+    free=$(free_mb "$folder")
+    [ "${free:-$NEED_MB}" -ge "$NEED_MB" ] ||
+        fail "the disk of $folder has $free MB free, and preparing needs $NEED_MB MB" \
+            "free some space there, then start again"
+
+    log=$place.log
+    printf '' >"$log" || fail "cannot write $log" "free some space, then start again"
+    tell "preparing, once; this takes some minutes (1/3: an environment in $place)"
+    "$python" -m venv "$place" >>"$log" 2>&1 || broken "$python could not make an environment"
+
+    # Not in /tmp: that may be a small part of the memory. Here its space is what was checked above, and it goes
+    # away with a broken attempt.
+    mkdir -- "$place/tmp"
+    TMPDIR=$place/tmp
+    export TMPDIR
+    if [ -z "${PIP_CACHE_DIR:-}" ] && ! [ -w "${HOME:-/nonexistent}" ]; then
+        PIP_CACHE_DIR=$place.cache # what is downloaded survives a break, and goes when all is well
+        export PIP_CACHE_DIR
+    fi
+    unset PIP_TARGET PIP_PREFIX PIP_USER PIP_ROOT PIP_REQUIREMENT PIP_CONSTRAINT PIP_DRY_RUN
+
+    tell "2/3: the packages${wheels:+, from $wheels}"
+    pip --require-hashes -r "$lock"
+    tell "3/3: nutshell"
+    case $kind in
+        wheel) pip --no-deps "$wheel" ;;
+        editable) pip --no-deps --editable "$here" ;;
+        copy) pip --no-deps "$here" ;;
+    esac
+    try_libraries
+
+    rm -rf -- "$place/tmp" "$place.cache"
+    # A machine that is switched off now must not find the mark without what it vouches for.
+    "$place/bin/python" -c 'import os; os.sync()' || :
+    if ! finish; then broken "the environment could not be finished"; fi
+    rm -f -- "$log"
+}
+
+finish() {
+    {
+        stamp
+        (cd -- "$place" && for file in lib/python*/site-packages/*; do printf '%s\n' "$file" || exit 1; done)
+    } >"$place/.ready.new" && mv -f -- "$place/.ready.new" "$place/.ready"
+}
+
+pip() {
+    # `set --` in a function changes only its own arguments.
+    # Not --quiet, which hides why an index was not reached; all of it goes to the log.
+    set -- --progress-bar off --no-input --no-compile --disable-pip-version-check "$@"
+    if [ -n "$wheels" ]; then set -- --no-index --find-links "$wheels" "$@"; fi
+    "$place/bin/python" -m pip install "$@" </dev/null >>"$log" 2>&1 || broken "the packages could not be installed"
+}
+
+broken() { # $1: what could not be done; the log says why
+    free=$(free_mb "${place%/*}")
+    grep -i 'error\|warning\|retrying' "$log" 2>/dev/null | tail -n 4 >&2 || :
+    proxy=${https_proxy:-${HTTPS_PROXY:-${http_proxy:-${HTTP_PROXY:-${all_proxy:-${ALL_PROXY:-}}}}}}
+    case $proxy in *@*) proxy=${proxy##*@} ;; esac # without the password
+    if grep -qi 'no space left\|disk quota' "$log" || [ "${free:-99}" -lt 8 ]; then
+        why="the disk is full (${free:-0} MB were free on it)"
+        hint="free $NEED_MB MB"
+    elif grep -qi 'proxyerror\|cannot connect to proxy\|tunnel connection failed\|proxy authentication' "$log"; then
+        why="the proxy ${proxy:-of this machine} refused the connection"
+        hint="correct or remove http_proxy and https_proxy, or ask who runs the proxy"
+    elif grep -qi 'certificate' "$log"; then
+        why="the certificate of the package index was not accepted"
+        hint="look at the date of this machine; behind a company's gateway, set PIP_CERT to the file of its certificate"
+    elif grep -qi 'do not match the hashes\|hashes are required\|bad magic number\|badzipfile\|is not a zip\|is invalid' "$log"; then
+        why="a package is damaged: it is not what was published"
+        hint="copy or make the folder wheels/ again, or delete pip's cache (${PIP_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/pip})"
+    elif grep -qi 'connection\|timed out\|name resolution\|max retries\|unreachable' "$log"; then
+        why="the package index could not be reached"
+        hint="the first start needs a network, or the packages in $here/wheels (tools/make_wheels.py makes that folder)"
+    elif grep -qi 'no matching distribution' "$log"; then
+        why="there is no package for this system ($(uname -sm)) and its Python"
+        hint="all of it: $log"
+        if [ -f "$(first /lib/ld-musl-*)" ]; then
+            hint="this system is built on musl (Alpine, for one), and OpenVINO and ONNX Runtime are published for glibc only: use Debian, Ubuntu, Fedora, Arch or openSUSE, in a container perhaps"
+        elif [ -n "$wheels" ]; then
+            hint="make the folder $wheels again for this system (tools/make_wheels.py), or move it away and start with a network"
+        elif grep -q 'from versions: none' "$log"; then # some pips say nothing else of an index that does not answer
+            hint="or the package index does not answer: look at the network. All of it: $log"
+        fi
     else
+        why=
         hint="all of it: $log"
     fi
-    fail "the packages could not be installed" "$hint; then start again"
+    rm -rf -- "$place" # gives the space back; what was downloaded stays in pip's cache
+    fail "$1${why:+: $why}" "$hint; then start again"
+}
+
+try_libraries() { # the packages' binary parts need a few libraries of the system, and this processor
+    installed=
+    while :; do
+        if said=$("$place/bin/python" -c "$TRIAL" 2>&1); then return; else code=$?; fi
+        [ "$code" != 132 ] || broken "this processor lacks instructions that the packages use (illegal instruction)"
+        library=$(printf '%s\n' "$said" | sed -n 's/.*[ :]\(lib[^ :]*\.so[.0-9]*\): cannot open shared object.*/\1/p')
+        printf '%s\n' "$said" >>"$log"
+        if [ -z "$library" ] || [ "$library" = "$installed" ]; then broken "the packages are installed but do not load"; fi
+        installed=$library
+        tool=$(manager)
+        package=$(library_package "$tool" "$library")
+        [ -n "$package" ] || broken "the library $library of the system is missing"
+        # The environment stays as it is: the next start makes it again, from pip's cache.
+        system_install "The library $library of the system is missing." "$(install_command "$tool" "$package")"
+    done
 }
 
 lock_and_prepare() { # two starts at once: the second waits for the first
-    lock=$1.lock
-    mkdir -p -- "$(dirname -- "$1")" 2>/dev/null || fail "cannot write in $(dirname -- "$1")" "start from a folder of yours"
-    until mkdir -- "$lock" 2>/dev/null; do
-        owner=$(cat -- "$lock/pid" 2>/dev/null || { sleep 1 && cat -- "$lock/pid" 2>/dev/null; } || echo none)
-        if [ "$owner" = none ] || ! kill -0 "$owner" 2>/dev/null; then rm -rf -- "$lock"; else sleep 1; fi
-    done
-    echo $$ >"$lock/pid"
-    trap 'rm -rf -- "$lock"' EXIT
-    trap 'exit 130' INT
-    trap 'exit 143' TERM HUP
-    is_ready "$1" || prepare "$1"
-    rm -rf -- "$lock"
-    trap - EXIT INT TERM HUP
+    [ ! -d "$place.lock" ] || rm -rf -- "$place.lock" # of an earlier version
+    (: >>"$place.lock") 2>/dev/null || fail "cannot write in ${place%/*}" "start from a folder of yours"
+    # The lock belongs to the open file, so that it ends with the last process that has it: with this one, or with
+    # a pip that a killed start has left behind and that still writes there.
+    exec 9>>"$place.lock"
+    "$python" -c '
+import fcntl, sys
+try:
+    fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except BlockingIOError:
+    if sys.stderr.isatty(): print("nutshell: waiting for another start that prepares", file=sys.stderr)
+    fcntl.flock(9, fcntl.LOCK_EX)
+except OSError: pass  # a file system without locks
+' 9>&9
+    if [ "$repair" = yes ] || ! is_ready "$place"; then prepare 9>&9; fi
+    exec 9>&-
 }
 
-yes=no
-if [ "${1:-}" = --yes ]; then
-    yes=yes
-    shift
-fi
+run() {
+    # The script stood in the standard input; the program may want to ask something there.
+    if [ -n "$piped" ] && has_terminal; then exec "$place/bin/nutshell" "$@" </dev/tty; fi
+    exec "$place/bin/nutshell" "$@"
+}
 
-for place in "$here/.venv" "$elsewhere"; do
-    if is_ready "$place"; then
-        exec "$place/bin/nutshell" "$@"
+main() { # a function, so that all of it is read before anything else reads from the pipe it may come through
+    yes=no repair=no piped=
+    while :; do
+        case ${1:-} in
+            --yes) yes=yes ;;
+            --repair) repair=yes ;;
+            *) break ;;
+        esac
+        shift
+    done
+    unset PYTHONHOME PYTHONPATH # set for another Python, they break this one
+    find_here
+    find_source
+    if [ "$repair" = yes ] || ! find_ready; then
+        need_python
+        choose_place
+        lock_and_prepare
     fi
-done
-place=$elsewhere
-if can_hold_venv "$here"; then place=$here/.venv; fi
-lock_and_prepare "$place"
-exec "$place/bin/nutshell" "$@"
+    run "$@"
+}
+
+main "$@"
