@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import Literal
@@ -46,7 +47,7 @@ def read_speed(folder: Path) -> float | None:
             stream.flush()
             os.fsync(stream.fileno())
             size = stream.tell()
-            if hasattr(os, "posix_fadvise"):
+            if sys.platform == "linux":
                 os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         begun = time.monotonic()
         read = 0

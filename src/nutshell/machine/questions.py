@@ -55,6 +55,8 @@ def memory(_: str) -> dict[str, int]:
 
 def physical_bytes(_: str) -> int:
     """Bytes of memory by the C library, which asks the kernel and reads no file."""
+    if sys.platform == "win32":
+        raise Unreadable("Windows has no sysconf")
     return int(os.sysconf("SC_PHYS_PAGES")) * int(os.sysconf("SC_PAGE_SIZE"))
 
 
