@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from nutshell.cli.options import add_settings, make_parser, settle
+from nutshell.cli.report import fancy
 from nutshell.settings import Settings, data_folder
 
 if TYPE_CHECKING:
@@ -30,6 +33,8 @@ FULL_HELP = "also measure how fast the folder for models is read (writes 64 MB t
 # A driver that answers after three seconds is slow and not broken.
 _PATIENCE = 3.0
 
+WAITING = "looking at this machine ..."
+
 SCHEMA = 1
 """Of the JSON report; it grows when something that was there changes its meaning or goes."""
 
@@ -41,7 +46,8 @@ def main(words: Sequence[str]) -> int:
     arguments = parser.parse_args(words)
     settings = settle(arguments)
     begun = time.monotonic()
-    examination, unknown = examine(settings, full=arguments.full)
+    with _waiting():
+        examination, unknown = examine(settings, full=arguments.full)
     if settings["json"]:
         report = as_json(examination, unknown, offline=settings["offline"], seconds=time.monotonic() - begun)
         print(json.dumps(report, ensure_ascii=False, indent=2))
@@ -107,6 +113,19 @@ def as_json(examination: Examination, unknown: Sequence[Unknown], *, offline: bo
         "unknown": [asdict(item) for item in unknown],
         "seconds": round(seconds, 3),
     }
+
+
+@contextmanager
+def _waiting() -> Iterator[None]:
+    """A word on a terminal meanwhile: PyTorch on a slow disk takes ten seconds to say who it is."""
+    if not fancy(sys.stderr):
+        yield
+        return
+    print(WAITING, end="", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:
+        print("\r" + " " * len(WAITING) + "\r", end="", file=sys.stderr, flush=True)
 
 
 def _folders(settings: Settings) -> tuple[Path, Path]:
