@@ -42,7 +42,10 @@ def test_numpy_and_the_kernel_agree_on_instruction_sets() -> None:
 
     ours = probe().cpu.features
     theirs = {NUMPY_NAMES[name] for name in QUESTIONS["numpy_features"]("") if name in NUMPY_NAMES}
-    assert ours & set(NUMPY_NAMES.values()) == theirs
+    # Older ones do not look for all.
+    assert theirs <= ours
+    always = {"sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "neon"}
+    assert ours & always == theirs & always
 
 
 def test_every_question_answers_or_raises_in_time() -> None:
