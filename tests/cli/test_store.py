@@ -91,8 +91,9 @@ def test_faults_are_a_line_and_a_hint(
     assert hub.asked == []
 
 
+@pytest.mark.parametrize("how", [["--copy"], ["--from", "../stick"]])
 def test_a_stick_is_used_in_place_and_copied_when_asked(
-    nutshell: Run, hub: Hub, own: dict[str, str], tmp_path: Path
+    nutshell: Run, hub: Hub, own: dict[str, str], tmp_path: Path, how: list[str]
 ) -> None:
     stick = tmp_path / "stick"
     nutshell("pull", NAME, "--store", str(stick), real=True, env=own)
@@ -101,10 +102,22 @@ def test_a_stick_is_used_in_place_and_copied_when_asked(
     there = nutshell("pull", NAME, real=True, env=own)
     assert f"is at {stick / 'models' / 'hf--owner--name'} and is used there" in there.stdout
     assert not (tmp_path / "store").exists()
-    copied = nutshell("pull", NAME, "--from", str(stick), "--offline", real=True, env=own)
+    copied = nutshell("pull", NAME, *how, "--offline", real=True, env=own)
     assert copied.returncode == 0, copied.stderr
     assert content(tmp_path / "store" / "models" / "hf--owner--name") == needed(hub)
     assert hub.asked == []
+
+
+def test_a_plain_folder_is_copied_when_asked(nutshell: Run, hub: Hub, own: dict[str, str], tmp_path: Path) -> None:
+    for path, data in needed(hub).items():
+        (tmp_path / "models" / "castles" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "models" / "castles" / path).write_bytes(data)
+    own["NUTSHELL_MODELS"] = str(tmp_path / "models")
+    copied = nutshell("pull", "castles", "--copy", real=True, env=own)
+    assert copied.returncode == 0, copied.stderr
+    assert content(tmp_path / "store" / "models" / "castles") == needed(hub)
+    rows = [json.loads(line) for line in nutshell("list", "--json", real=True, env=own).stdout.splitlines()]
+    assert [(row["name"], row["kind"]) for row in rows] == [("castles", "yours"), ("castles", "store")]
 
 
 def endlessly(handler: Handler, data: bytes) -> bool:

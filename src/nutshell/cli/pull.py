@@ -14,7 +14,7 @@ from nutshell.settings import Settings
 
 if TYPE_CHECKING:
     from nutshell.catalogue import ModelCard
-    from nutshell.store.places import Places
+    from nutshell.store.places import Place, Places
     from nutshell.store.pull import Pulled
     from nutshell.store.web import Web
 
@@ -58,12 +58,13 @@ def main(words: Sequence[str]) -> int:
     folder = Path(arguments.folder).expanduser() if arguments.folder is not None else None
     with Web(offline=settings["offline"]) as web:
         for name in arguments.names:
-            in_place = None if folder or arguments.copy or arguments.update else _in_place(name, places)
-            if in_place is not None:
-                _tell_place(name, in_place, settings)
+            in_place = None if folder or arguments.update else _in_place(name, places)
+            if in_place is not None and not arguments.copy:
+                _tell_place(name, in_place[0], settings)
                 continue
+            origin = folder if in_place is None else in_place[1].folder
             try:
-                pulled = _pull(name, known, places, settings, web, folder, arguments.update)
+                pulled = _pull(name, known, places, settings, web, origin, arguments.update)
             except KeyboardInterrupt:
                 print(f"\nnutshell: {KEPT}", file=sys.stderr)
                 raise
@@ -93,12 +94,12 @@ def _pull(
     return pull(Store(own_store(places)), wish.wanted, sources, update=update, watch=line)
 
 
-def _in_place(name: str, places: Places) -> Path | None:
+def _in_place(name: str, places: Places) -> tuple[Path, Place] | None:
     """Where a model lies that is used in place: on a removable drive or in the user's own folder."""
     from nutshell.store.places import Places, look_up
 
     found = look_up(name, Places(places.yours, None, places.sticks))
-    return found[0] if found is not None and not _is_kept(name, places) else None
+    return found if found is not None and not _is_kept(name, places) else None
 
 
 def _is_kept(name: str, places: Places) -> bool:
