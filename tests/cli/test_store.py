@@ -12,8 +12,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from nutshell.store import builtin_folder
 from tests.cli.conftest import REAL, Run, environment
 from tests.store.conftest import WEIGHTS, content, model_files, needed
 from tests.store.hub import Handler, Hub, serving
@@ -28,8 +31,15 @@ def hub() -> Iterator[Hub]:
 
 
 @pytest.fixture
+def builtin_files() -> dict[str, bytes]:
+    """The model that comes with the program, as a repository."""
+    folder = builtin_folder() / "artist"
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
 def own(hub: Hub, tmp_path: Path) -> dict[str, str]:
-    return {"HF_ENDPOINT": hub.url, "NUTSHELL_STORE": str(tmp_path / "store"), "NUTSHELL_STICKS": "no"}
+    return {"HF_ENDPOINT": hub.url, "NUTSHELL_STORE": str(tmp_path / "store"), "NUTSHELL_STICKS": "no", "NO_PROXY": "*"}
 
 
 def test_a_model_comes_is_listed_and_goes(nutshell: Run, hub: Hub, own: dict[str, str], tmp_path: Path) -> None:
@@ -47,6 +57,38 @@ def test_a_model_comes_is_listed_and_goes(nutshell: Run, hub: Hub, own: dict[str
     assert "no model has been fetched yet" in nutshell("list", real=True, env=own).stdout
     gone = nutshell("remove", NAME, real=True, env=own)
     assert (gone.returncode, "nutshell list shows" in gone.stderr) == (3, True)
+
+
+def test_a_fetched_model_draws_without_a_network(
+    nutshell: Run, hub: Hub, own: dict[str, str], work: Path, builtin_files: dict[str, bytes]
+) -> None:
+    hub.files = builtin_files
+    assert nutshell("pull", NAME, real=True, env=own).returncode == 0
+    hub.asked.clear()
+    hub.listings = 0
+    # What the built-in model's card says, said for both.
+    options = [
+        "--steps",
+        "1",
+        "--guidance",
+        "2",
+        "--sampler",
+        "ddim",
+        "--size",
+        "64",
+        "--seed",
+        "1",
+        "--offline",
+        "--precision",
+        "f32",
+    ]
+    # The same network in the view and in the program's own folder draws the same picture.
+    for model, name in ((NAME, "fetched.png"), ("artist", "own.png")):
+        done = nutshell("a red apple", "--model", model, *options, "--output", name, real=True, env=own)
+        assert done.returncode == 0, done.stderr
+    pictures = [np.asarray(Image.open(work / name)) for name in ("fetched.png", "own.png")]
+    np.testing.assert_array_equal(*pictures)
+    assert (hub.asked, hub.listings) == ([], 0)
 
 
 def test_verify_finds_a_flipped_bit_and_pull_mends_it(

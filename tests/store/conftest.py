@@ -58,6 +58,12 @@ class Story(Watch):
 Fetch = Callable[..., Pulled]
 
 
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The servers of these tests are on this machine, wherever its proxy is."""
+    monkeypatch.setenv("NO_PROXY", "*")
+
+
 @pytest.fixture
 def hub() -> Iterator[Hub]:
     with serving(Hub(model_files())) as served:
