@@ -256,3 +256,22 @@ def test_another_model_of_that_name_is_another_model(fetch: Fetch, store: Store,
     assert not store.verify("tiny").bad
     blobs = list((store.folder / "blobs").iterdir())
     assert len(blobs) == len(store.manifest("tiny").files)
+
+
+def test_a_source_that_fails_is_passed_by(fetch: Fetch, store: Store, hub: Hub, web: Web, story: Story) -> None:
+    """A peer that is switched off costs one try, and no wait."""
+    fetch(Peer(web, "http://127.0.0.1:9", "tiny"), hub)
+    assert content(store.view("tiny")) == needed(hub)
+    assert story.waits == []
+
+
+def test_parts_that_nobody_wants_any_more_go(fetch: Fetch, store: Store, hub: Hub) -> None:
+    hub.faults = [breaking_at(100_000)] * 200
+    with pytest.raises(FetchError):
+        fetch(hub)
+    assert list((store.folder / "blobs").glob("*.part"))
+    hub.faults.clear()
+    hub.files[WEIGHTS] = b"new" * 100_000
+    fetch(hub, update=True)
+    assert not list((store.folder / "blobs").glob("*.part"))
+    assert content(store.view("tiny")) == needed(hub)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nutshell.errors import FetchError, Offline
+from nutshell.errors import FetchError
 from nutshell.store.disk import telling
 from nutshell.store.hashing import CHUNK_BYTES, Hasher
 from nutshell.store.listing import Listed
@@ -40,54 +41,53 @@ def download(
     part: Path,
     patience: Patience,
     watch: Watch,
-    given_up: dict[str, FetchError],
+    failures: Counter[str],
 ) -> str:
-    """Complete `part` from the first offer that can and return its SHA-256. Raises FetchError, StoreError.
+    """Complete `part` and return its SHA-256. Raises FetchError, StoreError.
 
-    given_up: sources that failed for good, and why; they are not asked for another file. What was fetched stays
-    in `part`, whatever happens.
+    A source that fails is followed by the next at once; only when all have failed is there a wait. failures: how often
+    each has failed so far, for any file; those that did are asked last. What was fetched stays in `part`.
     """
+    left = sorted(offers, key=lambda offer: failures[offer.where])
     worst: FetchError | None = None
-    for offer in offers:
-        watch.file(file.path, offer.where)
-        try:
-            if offer.where in given_up:
-                raise given_up[offer.where]
-            return _from_one(file, offer, part, patience, watch)
-        except FetchError as error:
-            if error.transient or isinstance(error, Offline):
-                given_up[offer.where] = error
-            # A source that merely lacks the file says less than one that failed.
-            if worst is None or error.transient or isinstance(error, WrongContent):
-                worst = error
+    tried = 0
+    while left:
+        before = size_of(part)
+        waits: list[FetchError] = []
+        for offer in list(left):
+            watch.file(file.path, offer.where)
+            try:
+                return _once(file, offer, part, watch)
+            except FetchError as error:
+                # A source that merely lacks the file says less than one that failed.
+                if worst is None or error.transient or isinstance(error, WrongContent):
+                    worst = error
+                if error.transient:
+                    waits.append(error)
+                    failures[offer.where] += 1
+                else:
+                    left.remove(offer)
+        tried = 1 if size_of(part) > before else tried + 1
+        if waits:
+            if tried >= patience.tries:
+                break
+            seconds = patience.seconds(tried, waits[0].wait_seconds)
+            watch.wait(seconds, str(waits[0]))
+            patience.sleep(seconds)
     raise worst or FetchError(f"nobody offers {file.path}", "name another source with --from")
 
 
-def _from_one(file: Listed, offer: Offer, part: Path, patience: Patience, watch: Watch) -> str:
-    tried = 0
-    while True:
-        before = size_of(part)
-        try:
-            _receive(file, offer, part, watch)
-            return _checked(file, offer, part, watch, resumed=before > 0)
-        except RangeRefused as error:
-            # Ours is no beginning of theirs, so it is worth nothing here.
-            if before == 0:
-                raise
+def _once(file: Listed, offer: Offer, part: Path, watch: Watch) -> str:
+    """One try with one source."""
+    before = size_of(part)
+    try:
+        _receive(file, offer, part, watch)
+    except RangeRefused:
+        # Ours is no beginning of theirs.
+        if before:
             _drop(part, watch)
-            failure: FetchError = error
-        except FetchError as error:
-            if not error.transient:
-                raise
-            failure = error
-            if size_of(part) > before:
-                tried = 0
-        tried += 1
-        if tried >= patience.tries:
-            raise failure
-        seconds = patience.seconds(tried, failure.wait_seconds)
-        watch.wait(seconds, str(failure))
-        patience.sleep(seconds)
+        raise
+    return _checked(file, offer, part, watch, resumed=before > 0)
 
 
 def _receive(file: Listed, offer: Offer, part: Path, watch: Watch) -> None:

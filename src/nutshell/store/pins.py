@@ -78,6 +78,11 @@ class Pins:
                 row["sha256"] = sha256
             self._write()
 
+    def digests(self) -> set[str]:
+        """Every file of every model, as parts are called."""
+        rows = (row for entry in self._models.values() for row in entry["files"].values())
+        return {f"git-{row['git']}" if "git" in row else f"sha256-{row['sha256']}" for row in rows}
+
     def _write(self) -> None:
         table = {"format": FORMAT, "models": self._models}
         write_whole(self._path, (json.dumps(table, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode())

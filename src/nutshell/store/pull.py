@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -82,11 +83,11 @@ def pull(
             _check_space(store, wanted.name, left)
             with telling(store.folder):
                 (store.folder / "blobs").mkdir(parents=True, exist_ok=True)
-            given_up: dict[str, FetchError] = {}
+            failures: Counter[str] = Counter()
             learned: dict[str, str] = {}
             for key, file in once.items():
                 offers = [offer for origin in origins if (offer := origin.offer(file, listing)) is not None]
-                learned[key] = download(file, offers, parts[key], patience, watch, given_up)
+                learned[key] = download(file, offers, parts[key], patience, watch, failures)
                 # Before the part takes its new name: killed in between, the next call still knows it.
                 pins.learn(wanted.name, file.digest, learned[key])
                 with telling(store.folder):
@@ -94,6 +95,7 @@ def pull(
             stored = (StoredFile(f.path, f.sha256 or learned[str(f.digest)], f.size) for f in files)
             manifest = Manifest(wanted.name, tuple(stored), listing.source, listing.revision, wanted.licence)
             store.put(manifest)
+            _clear(store, pins)
             return Pulled(manifest, left)
     finally:
         watch.done()
@@ -131,6 +133,14 @@ def _listing(
 
 def _transient(error: NutshellError) -> bool:
     return isinstance(error, FetchError) and error.transient
+
+
+def _clear(store: Store, pins: Pins) -> None:
+    """Delete parts of files that no pinned listing names any more: nobody would go on with them."""
+    with telling(store.folder):
+        for part in (store.folder / "blobs").glob("[!.]*.part"):
+            if part.name.removesuffix(".part") not in pins.digests():
+                part.unlink(missing_ok=True)
 
 
 def _check_space(store: Store, name: str, need: int) -> None:
