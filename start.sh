@@ -316,7 +316,7 @@ free_mb() { # of the disk that holds $1; nothing where df does not say
 prepare() {
     folder=${place%/*}
     rm -f -- "$place/.ready" # first: whatever is killed from here on, this is not taken for whole
-    tell "removing what an earlier attempt left"
+    [ ! -d "$place" ] || tell "removing the environment that was there"
     rm -rf -- "$place" || fail "cannot remove the broken environment $place" "delete that folder by hand, then start again"
 
     free=$(free_mb "$folder")
