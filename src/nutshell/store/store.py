@@ -15,13 +15,13 @@ import hashlib
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from nutshell.errors import CorruptFile, ModelError, ModelNotFound
+from nutshell.store.check import MISSING, OTHER, OnBytes, Verdict, look_at, put_away
 from nutshell.store.disk import protect, sync_folder, telling, write_whole
-from nutshell.store.hashing import CHUNK_BYTES, sha256_of
+from nutshell.store.hashing import CHUNK_BYTES
 from nutshell.store.locking import locked
 from nutshell.store.manifest import Manifest, StoredFile, is_sha256
 from nutshell.store.names import folder_name
@@ -30,20 +30,6 @@ from nutshell.store.view import Link, has_size, place, take_out, whole
 LARGEST_MANIFEST = 10_000_000  # bytes
 DAMAGED = ".damaged"
 _LOG = logging.getLogger(__name__)
-OnBytes = Callable[[int], None]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a check of one model found: files with other bytes than the manifest says, and files that are gone."""
-
-    name: str
-    damaged: tuple[StoredFile, ...] = ()
-    missing: tuple[StoredFile, ...] = ()
-
-    @property
-    def bad(self) -> tuple[StoredFile, ...]:
-        return self.damaged + self.missing
 
 
 class Store:
@@ -205,29 +191,25 @@ class Store:
         """Read every byte of a model and compare. Changes nothing. Raises ModelNotFound."""
         damaged, missing = [], []
         for file in self.manifest(name).files:
-            places = [path for path in (self.blob_path(file.sha256), self.view(name) / file.path) if path.is_file()]
-            if len(places) == 2 and os.path.samefile(*places):
-                places.pop()
-            if not places:
+            state = look_at(self._places_of(name, file), file, on_bytes)
+            if state == MISSING:
                 missing.append(file)
-            elif any(not _is(path, file, on_bytes) for path in places):
+            elif state == OTHER:
                 damaged.append(file)
         return Verdict(name, tuple(damaged), tuple(missing))
 
     def set_aside(self, verdict: Verdict) -> None:
         """Take damaged files out of use, so that `pull` fetches them again; they stay beside as `.damaged`."""
-        for file in verdict.damaged:
-            blob, view = self.blob_path(file.sha256), self.view(verdict.name) / file.path
-            with telling(self.folder):
-                aside = blob.with_name(blob.name + DAMAGED)
+        with telling(self.folder):
+            for file in verdict.damaged:
+                blob = self.blob_path(file.sha256)
                 blob.parent.mkdir(parents=True, exist_ok=True)
-                for path in [path for path in (view, blob) if path.is_file() and not _is(path, file)]:
-                    # Two links to one file: renaming one over the other would leave both.
-                    aside.unlink(missing_ok=True)
-                    os.replace(path, aside)
-                sync_folder(blob.parent)
+                put_away(self._places_of(verdict.name, file), file, blob.with_name(blob.name + DAMAGED))
 
     # ------------------------------------------------------------ inside
+
+    def _places_of(self, name: str, file: StoredFile) -> tuple[Path, Path]:
+        return self.blob_path(file.sha256), self.view(name) / file.path
 
     def _read(self, path: Path) -> Manifest | None:
         try:
@@ -256,11 +238,3 @@ class Store:
                 self.blob_path(sha256).unlink()
                 freed += size
         return freed
-
-
-def _is(path: Path, file: StoredFile, on_bytes: OnBytes | None = None) -> bool:
-    """Whether the file there has the bytes it should have; one that cannot be read has not."""
-    try:
-        return has_size(path, file.size) and sha256_of(path, on_bytes) == file.sha256
-    except OSError:
-        return False
