@@ -64,6 +64,17 @@ def _size(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2] or match[1])
 
 
+def _bytes(text: str) -> int:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", text.strip().lower())
+    if match is None:
+        raise ValueError(text)
+    unit: int = (1024 if match[3] else 1000) ** " kmgt".index(match[2] or " ")
+    count = round(float(match[1]) * unit)
+    if count < 1:
+        raise ValueError(text)
+    return count
+
+
 def _interval(text: str) -> tuple[float, float]:
     first, last = re.split(r"\s*(?:,|\.\.|(?<=[\d.])-)\s*", text.strip())
     return _number(first), _number(last)
@@ -113,6 +124,7 @@ WHOLE = Kind("a whole number", _whole, "N")
 NUMBER = Kind("a number", _number, "X")
 YES_NO = Kind("yes or no", _yes_no)
 SIZE = Kind("a size in pixels such as 256 or 512x384", _size, "WxH|N")
+BYTES = Kind("an amount of memory such as 2G, 1500M or 2GiB", _bytes, "BYTES")
 INTERVAL = Kind("two numbers from 0 to 1 such as 0.2,0.8", _interval, "FROM,TO")
 NAME = Kind("a name", _text, "NAME")
 TEXT = Kind("text", str, "TEXT")
@@ -192,6 +204,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("engine", NAME, "openvino, onnx, torch or numpy", None, "the fastest installed", group="model"),
     Setting("precision", choice("f32", "bf16", "f16"), "arithmetic", None, "the fastest here", group="model"),
     Setting("threads", WHOLE, "processor threads", None, "all cores", group="model"),
+    Setting("max_memory", BYTES, "memory that drawing may take at most; what would need more is refused", None,
+            "85% of what is free", group="model"),
+    Setting("learn", YES_NO, "let what a run took, kept on this machine, correct the next estimate", True,
+            group="model"),
     # where models come from
     Setting("store", PATH, "the folder that fetched models are kept in", None, "the platform's data folder",
             group="store"),
@@ -272,7 +288,7 @@ def _read_one(row: Setting, value: Any, origin: str) -> Any:
     if isinstance(value, bool):
         fits = row.kind is YES_NO
     elif isinstance(value, (int, float)):
-        fits = row.kind in (WHOLE, NUMBER, SIZE)
+        fits = row.kind in (WHOLE, NUMBER, SIZE, BYTES)
     elif isinstance(value, list):
         fits = row.kind in (SIZE, INTERVAL) and len(value) == 2
         value = ("x" if row.kind is SIZE else ",").join(map(str, value))

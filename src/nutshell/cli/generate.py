@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         *("negative", "size", "steps", "guidance", "guidance_interval", "guidance_rescale", "sampler", "schedule"),
         *("spacing", "eta", "seed", "count", "strength", "mask_blur", "clip_skip"),
         *("model", "models", "vae", "preview_vae", "embedding", "prediction", "engine", "precision", "threads"),
+        *("max_memory", "learn"),
         *("store", "sticks", "offline"),
         *("output", "preview", "json", "quiet", "log_level"),
     )
@@ -89,4 +90,5 @@ def _open_model(settings: Settings, load: Callable[..., Any] | None) -> Any:
 
         load, model = load_model, find(settings["model"], Places.of(settings))
     options = {name: settings[name] for name in ("engine", "precision", "threads", "vae", "preview_vae", "prediction")}
+    options |= {name: settings[name] for name in ("max_memory", "learn")}
     return load(model, embeddings=settings["embedding"], **options)

@@ -20,7 +20,9 @@ from nutshell.errors import UsageError
 COMMANDS: dict[str, str] = {
     "generate": "draw pictures from a prompt (the default: the word may be left out)",
     "inspect": "show how a picture was made, or what a model file holds",
-    "models": "list the models that are here",
+    "models": "list what this machine can run, best first, with time and memory",
+    "plan": "explain how a model would be run here, and why so",
+    "bench": "measure this machine, for the estimates of models and plan",
     "pull": "fetch a model, or what is missing of it",
     "remove": "delete a fetched model",
     "list": "list the models that were fetched, and those on removable drives",

@@ -1,48 +1,192 @@
-"""`nutshell models`: what can be given to --model."""
+"""`nutshell models`: what this machine can run, best first."""
 
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nutshell.cli.options import add_settings, make_parser, settle
+from nutshell.cli.planning import guess_line, machine_line, planner_of
+from nutshell.cli.report import one_line
 
-DESCRIPTION = "List the models that come with the program, and those in the folder --models."
+if TYPE_CHECKING:
+    from nutshell.pipeline.outlook import Outlook
+    from nutshell.plan import Planner
+    from nutshell.store.places import Places
+
+DESCRIPTION = """\
+List the models that draw pictures: what this machine can run, best first, with the time for one picture, the most
+memory it takes and the size of the download. Nothing is fetched or loaded."""
+EXAMPLES = """\
+examples:
+  nutshell models
+  nutshell models --max-memory 2G
+  nutshell plan stable-diffusion-1.5
+"""
 GIVEN = "yours"
-NOT_HERE = "not on this machine"
+HERE = "here"
+UNKNOWN = "unknown"
+HEAD = ("model", "picture", "time", "memory", "download", "verdict")
+WIDTH = 100
+INDENT = "    "
+HINTS = (
+    "time and memory: of one picture of that size, with the model's usual steps, loading included.",
+    "nutshell pull MODEL fetches one; nutshell plan MODEL explains; nutshell PROMPT --model MODEL draws.",
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model of the list."""
+
+    name: str
+    title: str
+    licence: str
+    commercial: bool | None
+    installed: bool
+    download: str
+    download_bytes: int | None
+    outlook: Outlook
 
 
 def main(words: Sequence[str]) -> int:
-    parser = make_parser("models", DESCRIPTION)
-    add_settings(parser, "models", "json", "log_level")
+    parser = make_parser("models", DESCRIPTION, EXAMPLES)
+    add_settings(
+        parser,
+        *("size", "steps", "models", "store", "sticks", "engine", "precision", "threads", "max_memory", "learn"),
+        *("json", "log_level"),
+    )
     settings = settle(parser.parse_args(words))
-    for row in (*built_in(), *given(settings["models"])):
-        if settings["json"]:
-            print(json.dumps(row, ensure_ascii=False))
-        else:
-            print(f"{row['name']:<20}  {row['title']}" + ("" if row["installed"] else f"  ({NOT_HERE})"))
+
+    from nutshell.pipeline.outlook import Wish
+    from nutshell.store.places import Places
+
+    planner, places = planner_of(settings), Places.of(settings)
+    rows = best_first([*known(planner, places, Wish(settings["size"], settings["steps"])), *given(planner, places)])
+    for line in json_lines(rows) if settings["json"] else table(rows, planner):
+        print(line)
     return 0
 
 
-def built_in() -> Iterator[dict[str, Any]]:
-    """The models that have a card."""
+def known(planner: Planner, places: Places, wish: Any) -> Iterator[Row]:
+    """The models that have a card and draw pictures."""
     from nutshell.catalogue import cards
-    from nutshell.store import installed
+    from nutshell.errors import NutshellError
+    from nutshell.pipeline.outlook import outlook
+    from nutshell.store import find, installed
+    from nutshell.store.find import download_size
 
     for card in cards().values():
-        yield {"name": card.name, "title": card.title, "licence": card.licence, "installed": installed(card)}
+        if card.kind != "text-to-image":
+            continue
+        try:
+            here = installed(card, places)
+            found = find(card.name, places) if here else None
+        except NutshellError:
+            here, found = False, None
+        # The rest of a model tells little without its denoiser, most of it by far.
+        sized = card.download_bytes or "unet" in card.parameters
+        text = HERE if here else download_size(card) if sized else UNKNOWN
+        expected = outlook(card, planner, found, wish)
+        yield Row(card.name, card.title, card.licence, card.commercial, here, text, card.download_bytes, expected)
 
 
-def given(folder: Path | None) -> Iterator[dict[str, Any]]:
+def given(planner: Planner, places: Places) -> Iterator[Row]:
     """Model folders and single files in the user's own folder."""
+    from nutshell.errors import UsageError
+    from nutshell.pipeline.outlook import outlook
+    from nutshell.store import Found
+
+    folder: Path | None = places.yours
     if folder is None:
         return
     if not folder.is_dir():
-        from nutshell.errors import UsageError
-
         raise UsageError(f"there is no folder of models {folder}", "correct --models, or NUTSHELL_MODELS")
     for path in sorted(folder.iterdir()):
         if (path / "model_index.json").exists() or path.suffix == ".safetensors":
-            yield {"name": path.name, "title": f"{GIVEN}: {path}", "licence": "", "installed": True}
+            yield Row(path.name, f"{GIVEN}: {path}", "", None, True, HERE, None, outlook(None, planner, Found(path)))
+
+
+def best_first(rows: Sequence[Row]) -> list[Row]:
+    """By verdict; then the larger model, which draws better; then the quicker one."""
+    from nutshell.pipeline.outlook import VERDICTS
+
+    def rank(row: Row) -> tuple[Any, ...]:
+        seconds = row.outlook.plan.picture_seconds if row.outlook.plan else 0.0
+        return VERDICTS.index(row.outlook.verdict), -row.outlook.parameters, seconds, row.name
+
+    return sorted(rows, key=rank)
+
+
+def table(rows: Sequence[Row], planner: Planner) -> Iterator[str]:
+    """For people: a line of figures and a line of words for each model, no wider than WIDTH."""
+    yield from textwrap.wrap(one_line(machine_line(planner)), WIDTH, subsequent_indent=INDENT)
+    yield from filter(None, [guess_line(planner)])
+    yield ""
+    cells = [[one_line(cell) for cell in _cells(row)] for row in rows]
+    widths = [max(map(len, column)) for column in zip(HEAD, *cells, strict=True)]
+    widths[0] = min(widths[0], 26)
+    yield _aligned(HEAD, widths)
+    for row, line in zip(rows, cells, strict=True):
+        yield _aligned(line, widths)
+        for words in (row.title, _explained(row.outlook)):
+            yield from textwrap.wrap(one_line(words), WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)
+    yield ""
+    yield from HINTS
+
+
+def json_lines(rows: Sequence[Row]) -> Iterator[str]:
+    """One object a model."""
+    for row in rows:
+        plan = row.outlook.plan
+        content = {
+            "name": row.name,
+            "title": row.title,
+            "licence": row.licence,
+            "commercial": row.commercial,
+            "installed": row.installed,
+            "verdict": row.outlook.verdict,
+            "why": row.outlook.why,
+            "fix": row.outlook.fix,
+            "width": row.outlook.width,
+            "height": row.outlook.height,
+            "steps": row.outlook.steps,
+            "seconds": round(plan.picture_seconds, 3) if plan else None,
+            "guessed": plan.guessed if plan else None,
+            "need_bytes": row.outlook.need_bytes,
+            "engine": plan.engine if plan else None,
+            "device": plan.device if plan else None,
+            "precision": plan.precision if plan else None,
+            "download_bytes": row.download_bytes,
+        }
+        yield json.dumps(content, ensure_ascii=False)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    from nutshell.plan.words import megabytes, seconds_words
+
+    expected = row.outlook
+    size = f"{expected.width}x{expected.height}" if expected.width else "-"
+    time = seconds_words(expected.plan.picture_seconds) if expected.plan else "-"
+    memory = megabytes(expected.need_bytes) if expected.need_bytes else "-"
+    return row.name, size, time, memory, row.download, expected.verdict
+
+
+def _explained(expected: Outlook) -> str:
+    return "; ".join(
+        part for part in (expected.why, expected.fix, *(expected.plan.advice if expected.plan else ())) if part
+    )
+
+
+def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
+    """Names and words to the left, figures to the right."""
+    right = (False, True, True, True, True, False)
+    parts = [
+        f"{cell:>{width}}" if figures else f"{cell:<{width}}"
+        for cell, width, figures in zip(cells, widths, right, strict=True)
+    ]
+    return "  ".join(parts).rstrip()

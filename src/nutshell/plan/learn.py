@@ -36,8 +36,13 @@ class Ratios:
 
     def of(self, key: str) -> Ratio:
         """The ratio for one kind of run; 1 where nothing was measured."""
+        return self.found(key) or Ratio()
+
+    def found(self, key: str) -> Ratio | None:
+        """The ratio for one kind of run; None where nothing was measured."""
         row = read_table(self._path).get(key)
-        row = row if isinstance(row, dict) else {}
+        if not isinstance(row, dict):
+            return None
         return Ratio(_bounded(positive(row.get("memory")) or 1.0), _bounded(positive(row.get("seconds")) or 1.0))
 
     def note(self, key: str, *, memory: float | None = None, seconds: float | None = None) -> None:
@@ -53,8 +58,8 @@ class Ratios:
         write_table(self._path, {**kept, key: row})
 
 
-def ratio_key(model: str, engine: str, precision: str, size_class: int, staged: bool) -> str:
-    return f"{model} | {engine} | {precision} | {size_class} pixels | {'staged' if staged else 'resident'}"
+def ratio_key(model: str, engine: str, precision: str, size_class: int) -> str:
+    return f"{model} | {engine} | {precision} | {size_class} pixels"
 
 
 def _moved(old: float, measured: float | None) -> float:

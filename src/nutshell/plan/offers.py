@@ -96,6 +96,9 @@ def _on_processor(machine: Machine, installed: Installed) -> Iterator[Offer]:
         yield Offer("onnx", "cpu", ("f32",), installed.has("onnx"))
         yield Offer("onnx", "cpu", ("f32",), installed.has("onnx"), lean=True)
         yield Offer("torch", "cpu", ("f32",), installed.has("torch"))
+    else:
+        # No engine is built for 32 bits any more. NumPy draws there, slowly.
+        yield Offer("numpy", "cpu", ("f32",), True)
 
 
 def _unfit(gpu: Gpu, machine: Machine) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nutshell.errors import EngineUnavailable, NotEnoughMemory
@@ -105,7 +105,6 @@ def make_plan(
     that would do.
     """
     ceiling = default_ceiling(machine) if max_memory is None else min(max_memory, machine.usable_bytes)
-    ratios = ratios or Ratios.none()
     rejected = list(refused)
     here = [offer for offer in offers if offer.installed]
     if not here:
@@ -114,7 +113,10 @@ def make_plan(
     if not usable:
         known = dict.fromkeys(name for offer in here for name in offer.precisions if name != "int8")
         raise EngineUnavailable(f"{here[0].name} has no {precision} on this machine", f"use one of {', '.join(known)}")
-    every = [each for offer in offers for each in _ways(offer, need, rates, precision, held_bytes, ratios, rejected)]
+    taught, slower = _taught(offers, need, ratios or Ratios.none())
+    every = [
+        each for offer in offers for each in _ways(offer, need, rates, precision, held_bytes, taught, slower, rejected)
+    ]
     fits = [each for each in every if not _too_large(each, ceiling)]
     installed = [each for each in fits if each.offer.installed]
     if not installed:
@@ -150,16 +152,33 @@ def make_plan(
     )
 
 
+def _taught(offers: Sequence[Offer], need: Need, ratios: Ratios) -> tuple[dict[str, Ratio], dict[str, float]]:
+    """The ratios of every way by key, and of every device: a machine that was slower than expected with one engine
+    will be so with another, which must not look better for never having been tried."""
+    taught: dict[str, Ratio] = {}
+    slower: dict[str, float] = {}
+    for offer in offers if need.model else ():
+        for name in offer.precisions:
+            key = ratio_key(need.model, offer.words, name, need.size_class)
+            found = ratios.found(key)
+            if found is not None:
+                taught[key] = found
+                slower[offer.device] = max(found.seconds, slower.get(offer.device, 0.0))
+    return taught, slower
+
+
 def _ways(
     offer: Offer,
     need: Need,
     rates: Rates,
     precision: str | None,
     held_bytes: int,
-    ratios: Ratios,
+    taught: Mapping[str, Ratio],
+    slower: Mapping[str, float],
     rejected: list[Rejected],
 ) -> Iterator[Candidate]:
-    """Every precision and mode of one offer."""
+    """Every precision and mode of one offer. taught: by key, what runs of this model at this size have taught;
+    slower: by device, what they have taught of it as a whole."""
     for name in offer.precisions:
         if precision not in (None, name):
             rejected.append(Rejected(f"{offer.words}, {name}", f"{precision} was asked for"))
@@ -167,10 +186,10 @@ def _ways(
         if name == "int8" and not need.eight_bits:
             rejected.append(Rejected(f"{offer.words}, int8", "this model comes without scales for eight bits"))
             continue
+        key = ratio_key(need.model, offer.words, name, need.size_class)
+        ratio = taught.get(key) or Ratio(seconds=slower.get(offer.device, 1.0))
         speed = predicted_seconds(need.stages, need.steps, offer, name, offer.rates or rates, rates)
         for staged in (True,) if offer.staged_only else (False, True):
-            key = ratio_key(need.model, offer.words, name, need.size_class, staged)
-            ratio = ratios.of(key) if need.model else Ratio()
             memory = peak_memory(need.stages, offer, name, staged, held_bytes)
             yield Candidate(
                 offer,

@@ -13,7 +13,7 @@ from nutshell.plan.learn import Ratios
 from nutshell.plan.measured import kept_rates, rates_key
 from nutshell.plan.need import Need
 from nutshell.plan.offers import Offer, Rejected, find_offers
-from nutshell.plan.plan import Plan, make_plan
+from nutshell.plan.plan import Plan, default_ceiling, make_plan
 from nutshell.plan.rates import Rates, guessed_rates
 
 
@@ -61,6 +61,13 @@ class Planner:
             max_memory,
             machine.memory.own_bytes,
         )
+
+    @property
+    def ceiling_bytes(self) -> int:
+        """What a run may take of main memory."""
+        if self.max_memory is None:
+            return default_ceiling(self.machine)
+        return min(self.max_memory, self.machine.usable_bytes)
 
     def plan(self, need: Need) -> Plan:
         """The fastest way that fits. Raises NotEnoughMemory or EngineUnavailable."""

@@ -19,7 +19,7 @@ def seconds_words(seconds: float) -> str:
     """`0.9 s`, `45 s`, `12 min`, `3.4 h`."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
-    if seconds < 120:
+    if seconds < 99.5:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 

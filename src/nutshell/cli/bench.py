@@ -1,0 +1,71 @@
+"""`nutshell bench --quick`: measure this machine for the planner."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from nutshell.cli.options import add_settings, make_parser, settle
+from nutshell.cli.planning import models_folder
+from nutshell.errors import EngineUnavailable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nutshell.plan import Rates
+
+DESCRIPTION = """\
+Measure what this machine computes and reads in a second, and keep it: `nutshell models` and `nutshell plan` then
+reckon with it. Takes under 20 s. Close other programs first: what they take is missing from the figures."""
+QUICK_HELP = "the measurement for the planner (there is no other yet)"
+UNKEPT = "not kept: there is no folder to keep it in that can be written"
+
+
+def main(words: Sequence[str]) -> int:
+    parser = make_parser("bench", DESCRIPTION)
+    parser.add_argument("--quick", action="store_true", help=QUICK_HELP)
+    add_settings(parser, "models", "store", "sticks", "json", "log_level")
+    settings = settle(parser.parse_args(words))
+
+    from nutshell.engines import open_engine
+    from nutshell.machine import probe
+    from nutshell.pipeline.quick_bench import measure_rates
+    from nutshell.plan import installed_engines, keep_rates, rates_key
+    from nutshell.store.places import Places
+
+    begun, machine, installed = time.perf_counter(), probe(gpus=False), installed_engines()
+    name = next((name for name in ("openvino", "onnx") if installed.has(name)), None)
+    if name is None:
+        raise EngineUnavailable("no engine is installed", "pip install openvino")
+    folder = models_folder(Places.of(settings))
+    rates = measure_rates(open_engine(name), folder, machine.usable_bytes)
+    kept = keep_rates(rates, rates_key(machine.cpu, installed.openvino))
+    if settings["json"]:
+        print(json.dumps(_plain(rates, name, kept, time.perf_counter() - begun)))
+    else:
+        for line in lines(rates, name, folder, kept, time.perf_counter() - begun):
+            print(line)
+    return 0
+
+
+def lines(rates: Rates, engine: str, folder: Path, kept: Path | None, seconds: float) -> Iterator[str]:
+    """For people."""
+    yield f"measured in {seconds:.0f} s, with {engine}:"
+    for precision, rate in rates.operations_per_second.items():
+        yield f"  {precision:<12}  {rate / 1e9:8,.0f}  thousand million operations a second"
+    yield f"  {'memory':<12}  {rates.memory_bytes_per_second / 1e9:8,.1f}  GB a second"
+    yield f"  {'disk':<12}  {rates.read_bytes_per_second / 1e9:8,.1f}  GB a second, from {folder}"
+    yield UNKEPT if kept is None else f"kept in {kept}"
+
+
+def _plain(rates: Rates, engine: str, kept: Path | None, seconds: float) -> dict[str, object]:
+    return {
+        "engine": engine,
+        "operations_per_second": dict(rates.operations_per_second),
+        "memory_bytes_per_second": rates.memory_bytes_per_second,
+        "read_bytes_per_second": rates.read_bytes_per_second,
+        "seconds": round(seconds, 3),
+        "kept": str(kept) if kept is not None else None,
+    }

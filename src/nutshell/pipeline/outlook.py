@@ -1,0 +1,130 @@
+"""What to expect of a model on this machine before it is fetched: time, memory, and what would make it fit."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+from nutshell.catalogue import ModelCard
+from nutshell.errors import EngineUnavailable, ModelError, ModelNotFound, NotEnoughMemory
+from nutshell.pipeline.facts import read_facts
+from nutshell.pipeline.needs import PARTS, card_need, facts_need
+from nutshell.plan import Need, Plan, Planner
+from nutshell.store import Found
+from nutshell.weights import open_checkpoint
+
+NeedAt = Callable[[int, int, int], Need]
+
+WELL, SLOWLY, TOO_LARGE, NOT_YET = "runs well", "runs slowly", "will not fit", "not runnable yet"
+VERDICTS = (WELL, SLOWLY, TOO_LARGE, NOT_YET)
+
+# Whoever waits longer for one picture does something else meanwhile.
+_WELL_SECONDS = 60.0
+_SMALLER = (0.75, 0.5)
+_LEAST_SIDE = 256
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """verdict: one of VERDICTS. why: of the last two. fix: what would make it fit, "" if nothing simple.
+
+    width, height, steps: of the picture that was reckoned with. parameters: of all parts. plan: None where none fits.
+    need_bytes: the least that would do; None if unknown.
+    """
+
+    verdict: str
+    width: int
+    height: int
+    steps: int
+    parameters: int = 0
+    plan: Plan | None = None
+    need_bytes: int | None = None
+    why: str = ""
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What was asked for; None: as the model's card says."""
+
+    size: tuple[int, int] | None = None
+    steps: int | None = None
+
+
+def outlook(card: ModelCard | None, planner: Planner, found: Found | None, wish: Wish | None = None) -> Outlook:
+    """The outlook of a model. card: None for a user's own file. found: its files, None if they are not here."""
+    wish = wish or Wish()
+    blocked = card.runnable if card else ""
+    try:
+        with subject(card, found) as asked:
+            width, height = wish.size or (asked.width, asked.height)
+            expected = _expect(asked.need, planner, width, height, wish.steps or asked.steps)
+    except ModelError as error:
+        width, height = wish.size or ((card.width, card.height) if card else (0, 0))
+        steps = wish.steps or (card.steps if card else 0)
+        return Outlook(NOT_YET, width, height, steps, card.all_parameters if card else 0, why=blocked or str(error))
+    if blocked:
+        # The figures are right; what is missing here is something else.
+        return replace(expected, verdict=NOT_YET, plan=None, why=blocked, fix="")
+    return expected
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model that can be reckoned with. width, height, steps: its usual picture. need: of (width, height, steps)."""
+
+    width: int
+    height: int
+    steps: int
+    need: NeedAt
+
+
+@contextlib.contextmanager
+def subject(card: ModelCard | None, found: Found | None) -> Iterator[Subject]:
+    """From the files' headers where they are here, else from the card. Raises ModelError."""
+    if found is None:
+        if card is None:
+            raise ModelNotFound("there are neither files nor a card to reckon with")
+        yield Subject(card.width, card.height, card.steps, partial(card_need, card))
+        return
+    checkpoint = open_checkpoint(found.path, base=found.base)
+    with contextlib.ExitStack() as stack:
+        parts = {name: stack.enter_context(checkpoint.open(name)) for name in PARTS}
+        facts = read_facts(checkpoint, parts["vae"], card.name if card else found.path.stem, card)
+        weights = {name: part.weights for name, part in parts.items()}
+        weights["vae_decoder"] = weights["vae"]
+        usual = facts.defaults
+        yield Subject(usual.width, usual.height, usual.steps, partial(facts_need, facts, weights))
+
+
+def _expect(need_at: NeedAt, planner: Planner, width: int, height: int, steps: int) -> Outlook:
+    need = need_at(width, height, steps)
+    parameters = sum(stage.parameters for stage in need.stages)
+    try:
+        plan = planner.plan(need)
+    except NotEnoughMemory as error:
+        why = f"needs {_gigabytes(error.need_bytes)}, {_gigabytes(error.free_bytes)} may be used"
+        fix = _smaller(need_at, planner, width, height, steps)
+        return Outlook(TOO_LARGE, width, height, steps, parameters, None, error.need_bytes, why, fix)
+    except EngineUnavailable as error:
+        return Outlook(NOT_YET, width, height, steps, parameters, why=f"{error}; {error.hint}")
+    verdict = WELL if plan.picture_seconds <= _WELL_SECONDS else SLOWLY
+    return Outlook(verdict, width, height, steps, parameters, plan, plan.need_bytes)
+
+
+def _smaller(need_at: NeedAt, planner: Planner, width: int, height: int, steps: int) -> str:
+    """The largest smaller size that fits, as a flag."""
+    for share in _SMALLER:
+        small_width, small_height = (int(side * share) // 64 * 64 for side in (width, height))
+        if min(small_width, small_height) < _LEAST_SIDE:
+            break
+        with contextlib.suppress(NotEnoughMemory):
+            planner.plan(need_at(small_width, small_height, steps))
+            return f"--size {small_width}x{small_height} fits"
+    return ""
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:.1f} GB"
