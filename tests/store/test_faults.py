@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import os
 import random
 import subprocess
@@ -226,6 +227,16 @@ def test_a_network_that_is_down_is_told(fetch: Fetch, hub: Hub, web: Web, story:
         fetch(hub)
     assert "check the network" in caught.value.hint
     assert story.waits == [1.0, 2.0, 4.0, 8.0]
+
+
+def test_what_a_proxy_compressed_is_unpacked(fetch: Fetch, store: Store, hub: Hub) -> None:
+    def compressed(handler: Handler, data: bytes) -> bool:
+        handler.answer(200, gzip.compress(data), {"Content-Encoding": "gzip"})
+        return True
+
+    hub.faults = [compressed] * 6
+    fetch(hub)
+    whole(store, hub)
 
 
 def test_a_server_without_ranges_begins_anew(fetch: Fetch, store: Store, hub: Hub, story: Story) -> None:

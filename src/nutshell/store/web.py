@@ -100,7 +100,9 @@ class Web:
     def _chunks(self, response: httpx2.Response, url: str) -> Iterator[bytes]:
         begun, count = self._pace.clock(), 0
         with _telling(url):
-            for chunk in response.iter_raw():
+            # Some proxies compress what was asked for plain.
+            encoded = "content-encoding" in response.headers
+            for chunk in response.iter_bytes() if encoded else response.iter_raw():
                 yield chunk
                 count += len(chunk)
                 if self._pace.clock() - begun >= self._pace.window_seconds:
