@@ -42,6 +42,10 @@ def test_precedence(tmp_path: Path) -> None:
         ("negative", "", ""),
         ("json", "yes", True),
         ("embedding", ["a", "b"], (Path("a"), Path("b"))),
+        ("max_memory", "2G", 2_000_000_000),
+        ("max_memory", "1.5 GiB", 1_610_612_736),
+        ("max_memory", "800mb", 800_000_000),
+        ("max_memory", "4096", 4096),
     ],
 )
 def test_values(name: str, text: str | list[str], value: object) -> None:
@@ -62,6 +66,9 @@ def test_values(name: str, text: str | list[str], value: object) -> None:
         ("guidance_interval", "1"),
         ("model", " "),
         ("steps", "9" * 5000),
+        ("max_memory", "0"),
+        ("max_memory", "-2G"),
+        ("max_memory", "2 apples"),
     ],
 )
 def test_a_bad_value_says_where_it_stands(tmp_path: Path, name: str, text: str) -> None:

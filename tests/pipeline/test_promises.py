@@ -20,17 +20,19 @@ REPOSITORY = Path(__file__).parents[2]
 DRAW = """
 import json, sys, nutshell
 from nutshell.pipeline import Request
-options = json.loads(sys.argv[1])
-with nutshell.load("artist", **options) as model:
-    plan = model.plan(model._order(Request("a red apple")))
-    picture = model.generate("a red apple", seed=7, steps=3)
+name, options, request = json.loads(sys.argv[1])
+with nutshell.load(name, **options) as model:
+    plan = model.plan(model._order(Request("a red apple", **request)))
+    picture = model.generate("a red apple", **request)
 print(json.dumps({"need": plan.need_bytes, "peak": picture.peak_bytes, "staged": plan.staged, "lean": plan.lean}))
 """
 
 
-def drawn(config: str = "", **options: Any) -> dict[str, Any]:
+def drawn(config: str = "", model: str = "artist", request: Any = None, **options: Any) -> dict[str, Any]:
+    """The plan and the peak of one picture, drawn by a process of its own. config: its NUTSHELL_CONFIG."""
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src"), "NUTSHELL_CONFIG": config}
-    words = [sys.executable, "-c", DRAW, json.dumps(options)]
+    asked = [model, options, {"seed": 7, "steps": 3} if request is None else request]
+    words = [sys.executable, "-c", DRAW, json.dumps(asked)]
     done = subprocess.run(words, capture_output=True, encoding="utf-8", env=environment, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

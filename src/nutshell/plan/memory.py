@@ -22,7 +22,8 @@ class Habit:
 
     base_bytes: of the process with the engine loaded, Python and all. packed: copies of the weights that stay, in
     the working precision. making: those while a stage is compiled. activations: times what is alive at once.
-    mapped: the stored weights stay in use, so their pages stay resident while there is room.
+    mapped: the stored weights stay in use, so their pages stay resident while there is room. Those in half precision
+    are widened at each pass, all of them at its beginning, while half of the file's pages are still there.
     """
 
     base_bytes: int
@@ -38,7 +39,7 @@ _HABITS = {
     "torch": Habit(420_000_000, 1.0, 1.0, 2.5),
     "numpy": Habit(110_000_000, 0.1, 0.1, 8.0, mapped=True),
 }
-_LEAN = Habit(150_000_000, 0.0, 0.0, 1.85, mapped=True)
+_LEAN = Habit(150_000_000, 0.0, 0.0, 1.5, mapped=True)
 # Host side of a process that computes on a card: the libraries of the card are large.
 _CARD_BASE_BYTES = 1_200_000_000
 
@@ -69,9 +70,12 @@ def _most(stages: tuple[StageNeed, ...], habit: Habit, precision: str, staged: b
     held, peak, widest = 0.0, 0.0, 0.0
     for stage in stages:
         weights = stage.parameters * VALUE_BYTES[precision]
-        kept = weights * habit.packed + _STAGE_BYTES + (stage.weight_bytes if habit.mapped else 0)
+        mapped = stage.weight_bytes if habit.mapped else 0
+        kept = weights * habit.packed + _STAGE_BYTES + mapped
         making = weights * habit.making + _STAGE_BYTES + (stage.weight_bytes if stored else 0)
         running = stage.activation_bytes * VALUE_BYTES[_activation(precision)] / VALUE_BYTES["f32"] * habit.activations
+        if habit.mapped and stage.weight_bytes < VALUE_BYTES["f32"] * stage.parameters:
+            running += VALUE_BYTES["f32"] * stage.parameters - mapped / 2
         peak = max(peak, held + making, held + kept + running)
         widest = max(widest, running)
         if not staged:
