@@ -106,7 +106,7 @@ class EngineUnavailable(EngineError):
 
 
 class NotEnoughMemory(NutshellError):
-    """What a run needs and what is free, in bytes."""
+    """What a run needs, and what is free or allowed, in bytes."""
 
     exit_code = 5
 
@@ -114,7 +114,7 @@ class NotEnoughMemory(NutshellError):
         self.need_bytes = need_bytes
         self.free_bytes = free_bytes
         super().__init__(
-            f"this needs about {need_bytes / 1e6:.0f} MB of memory and only {free_bytes / 1e6:.0f} MB are free", hint
+            f"this needs about {need_bytes / 1e6:.0f} MB of memory and only {free_bytes / 1e6:.0f} MB may be used", hint
         )
 
 

@@ -66,7 +66,7 @@ def test_the_plan_explains_itself(nutshell: Run) -> None:
 def test_a_plan_that_cannot_be_is_an_error_with_the_figure(nutshell: Run) -> None:
     done = nutshell("plan", "stable-diffusion-1.5", "--max-memory", "300M", real=True)
     assert done.returncode == 5
-    assert "only 300 MB are free" in done.stderr
+    assert "only 300 MB may be used" in done.stderr
     assert "hint:" in done.stderr
     done = nutshell("plan", "sdxl", real=True)
     assert done.returncode == 3

@@ -50,7 +50,7 @@ def test_exit_codes_are_documented(repository: Path) -> None:
 @pytest.mark.parametrize(
     ("fault", "code", "message", "hint"),
     [
-        ("memory", 5, "this needs about 3000 MB of memory and only 1000 MB are free", "try 384x384"),
+        ("memory", 5, "this needs about 3000 MB of memory and only 1000 MB may be used", "try 384x384"),
         ("MemoryError", 5, "the memory ran out", "close other programs"),
         ("bug", 70, "unexpected ZeroDivisionError: a bug", "run again with --debug for the details"),
     ],

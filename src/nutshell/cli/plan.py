@@ -55,6 +55,7 @@ def _outlook(name: str, settings: Any, planner: Planner) -> Outlook:
     from nutshell.catalogue import cards
     from nutshell.errors import NotEnoughMemory, UnsupportedModel
     from nutshell.pipeline.outlook import NOT_YET, TOO_LARGE, Wish, outlook
+    from nutshell.plan.words import ceiling_words
     from nutshell.store import find, installed
     from nutshell.store.places import Places
 
@@ -66,11 +67,9 @@ def _outlook(name: str, settings: Any, planner: Planner) -> Outlook:
     if expected.verdict == NOT_YET:
         raise UnsupportedModel(f"{name} cannot be run yet: {expected.why}", "nutshell models lists what can")
     if expected.verdict == TOO_LARGE:
-        raise NotEnoughMemory(
-            expected.need_bytes or 0,
-            planner.ceiling_bytes,
-            expected.fix or f"allow it with --max-memory, or close other programs: {expected.why}",
-        )
+        need = expected.need_bytes or 0
+        hint = ceiling_words(need, planner.max_memory, planner.machine.usable_bytes)
+        raise NotEnoughMemory(need, planner.ceiling_bytes, "; ".join(part for part in (hint, expected.fix) if part))
     return expected
 
 

@@ -16,7 +16,9 @@ def megabytes(count: int) -> str:
 
 
 def seconds_words(seconds: float) -> str:
-    """`0.9 s`, `45 s`, `12 min`, `3.4 h`."""
+    """`0.03 s`, `2.1 s`, `45 s`, `12 min`, `3.4 h`."""
+    if seconds < 0.95:
+        return f"{seconds:.2f} s"
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     if seconds < 99.5:
