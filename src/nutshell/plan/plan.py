@@ -1,18 +1,17 @@
-"""Every way to draw a picture here, what each would take, and the fastest that fits."""
+"""The fastest way to draw a picture here that fits, and why every other one was not taken."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from nutshell.errors import EngineUnavailable, NotEnoughMemory
 from nutshell.machine import Machine
-from nutshell.plan.learn import Ratio, Ratios, ratio_key
-from nutshell.plan.memory import Memory, peak_memory
+from nutshell.plan.candidates import Candidate, every_way
+from nutshell.plan.learn import Ratio, Ratios
 from nutshell.plan.need import Need
 from nutshell.plan.offers import Offer, Rejected
 from nutshell.plan.rates import Rates
-from nutshell.plan.seconds import Seconds, predicted_seconds
 from nutshell.plan.words import ceiling_words, megabytes, reasons_of, seconds_words
 
 # Of what is free: the rest keeps the machine usable meanwhile, and takes up what no estimate knows.
@@ -23,26 +22,6 @@ _AS_FAST = 1.15
 _AS_FAST_SECONDS = 0.5
 # Eight bits cost some quality, so they must be faster by a quarter, which they are where the processor has VNNI.
 _WORTH = {"int8": 1.25}
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One way to run: an engine on a device, in a precision, stages resident or one at a time.
-
-    memory, seconds: predicted, with `ratio`, what runs have taught, in them; key: under which it is kept.
-    """
-
-    offer: Offer
-    precision: str
-    staged: bool
-    memory: Memory
-    seconds: Seconds
-    key: str
-    ratio: Ratio
-
-    @property
-    def words(self) -> str:
-        return f"{self.offer.words}, {self.precision}, {'one stage at a time' if self.staged else 'all stages loaded'}"
 
 
 @dataclass(frozen=True)
@@ -113,10 +92,7 @@ def make_plan(
     if not usable:
         known = dict.fromkeys(name for offer in here for name in offer.precisions if name != "int8")
         raise EngineUnavailable(f"{here[0].name} has no {precision} on this machine", f"use one of {', '.join(known)}")
-    taught, slower = _taught(offers, need, ratios or Ratios.none())
-    every = [
-        each for offer in offers for each in _ways(offer, need, rates, precision, held_bytes, taught, slower, rejected)
-    ]
+    every = every_way(offers, need, rates, precision, held_bytes, ratios or Ratios.none(), rejected)
     fits = [each for each in every if not _too_large(each, ceiling)]
     installed = [each for each in fits if each.offer.installed]
     if not installed:
@@ -150,58 +126,6 @@ def make_plan(
         key=chosen.key,
         ratio=chosen.ratio,
     )
-
-
-def _taught(offers: Sequence[Offer], need: Need, ratios: Ratios) -> tuple[dict[str, Ratio], dict[str, float]]:
-    """The ratios of every way by key, and of every device: a machine that was slower than expected with one engine
-    will be so with another, which must not look better for never having been tried."""
-    taught: dict[str, Ratio] = {}
-    slower: dict[str, float] = {}
-    for offer in offers if need.model else ():
-        for name in offer.precisions:
-            key = ratio_key(need.model, offer.words, name, need.size_class)
-            found = ratios.found(key)
-            if found is not None:
-                taught[key] = found
-                slower[offer.device] = max(found.seconds, slower.get(offer.device, 0.0))
-    return taught, slower
-
-
-def _ways(
-    offer: Offer,
-    need: Need,
-    rates: Rates,
-    precision: str | None,
-    held_bytes: int,
-    taught: Mapping[str, Ratio],
-    slower: Mapping[str, float],
-    rejected: list[Rejected],
-) -> Iterator[Candidate]:
-    """Every precision and mode of one offer. taught: by key, what runs of this model at this size have taught;
-    slower: by device, what they have taught of it as a whole."""
-    for name in offer.precisions:
-        if precision not in (None, name):
-            rejected.append(Rejected(f"{offer.words}, {name}", f"{precision} was asked for"))
-            continue
-        if name == "int8" and not need.eight_bits:
-            rejected.append(Rejected(f"{offer.words}, int8", "this model comes without scales for eight bits"))
-            continue
-        key = ratio_key(need.model, offer.words, name, need.size_class)
-        ratio = taught.get(key) or Ratio(seconds=slower.get(offer.device, 1.0))
-        speed = predicted_seconds(need.stages, need.steps, offer, name, offer.rates or rates, rates)
-        for staged in (True,) if offer.staged_only else (False, True):
-            memory = peak_memory(need.stages, offer, name, staged, held_bytes)
-            yield Candidate(
-                offer,
-                name,
-                staged,
-                Memory(int(memory.need_bytes * ratio.memory), memory.device_bytes),
-                Seconds(
-                    speed.load, speed.step * ratio.seconds, speed.load + (speed.total - speed.load) * ratio.seconds
-                ),
-                key,
-                ratio,
-            )
 
 
 def _best(candidates: Sequence[Candidate], offers: Sequence[Offer]) -> Candidate:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nutshell.plan.plan import Candidate
+    from nutshell.plan.candidates import Candidate
 
 
 def megabytes(count: int) -> str:

@@ -1,0 +1,101 @@
+"""Every way to draw a picture here, and what each would take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from nutshell.plan.learn import Ratio, Ratios, ratio_key
+from nutshell.plan.memory import Memory, peak_memory
+from nutshell.plan.need import Need
+from nutshell.plan.offers import Offer, Rejected
+from nutshell.plan.rates import Rates
+from nutshell.plan.seconds import Seconds, predicted_seconds
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to run: an engine on a device, in a precision, stages resident or one at a time.
+
+    memory, seconds: predicted, with `ratio`, what runs have taught, in them; key: under which it is kept.
+    """
+
+    offer: Offer
+    precision: str
+    staged: bool
+    memory: Memory
+    seconds: Seconds
+    key: str
+    ratio: Ratio
+
+    @property
+    def words(self) -> str:
+        return f"{self.offer.words}, {self.precision}, {'one stage at a time' if self.staged else 'all stages loaded'}"
+
+
+def every_way(
+    offers: Sequence[Offer],
+    need: Need,
+    rates: Rates,
+    precision: str | None,
+    held_bytes: int,
+    ratios: Ratios,
+    rejected: list[Rejected],
+) -> list[Candidate]:
+    """Every engine, device, precision and mode, fitting or not. What cannot be asked for goes into `rejected`."""
+    taught, slower = _taught(offers, need, ratios)
+    return [
+        each for offer in offers for each in _ways(offer, need, rates, precision, held_bytes, taught, slower, rejected)
+    ]
+
+
+def _taught(offers: Sequence[Offer], need: Need, ratios: Ratios) -> tuple[dict[str, Ratio], dict[str, float]]:
+    """The ratios of every way by key, and of every device: a machine that was slower than expected with one engine
+    will be so with another, which must not look better for never having been tried."""
+    taught: dict[str, Ratio] = {}
+    slower: dict[str, float] = {}
+    for offer in offers if need.model else ():
+        for name in offer.precisions:
+            key = ratio_key(need.model, offer.words, name, need.size_class)
+            found = ratios.found(key)
+            if found is not None:
+                taught[key] = found
+                slower[offer.device] = max(found.seconds, slower.get(offer.device, 0.0))
+    return taught, slower
+
+
+def _ways(
+    offer: Offer,
+    need: Need,
+    rates: Rates,
+    precision: str | None,
+    held_bytes: int,
+    taught: Mapping[str, Ratio],
+    slower: Mapping[str, float],
+    rejected: list[Rejected],
+) -> Iterator[Candidate]:
+    """Every precision and mode of one offer. taught: by key, what runs of this model at this size have taught;
+    slower: by device, what they have taught of it as a whole."""
+    for name in offer.precisions:
+        if precision not in (None, name):
+            rejected.append(Rejected(f"{offer.words}, {name}", f"{precision} was asked for"))
+            continue
+        if name == "int8" and not need.eight_bits:
+            rejected.append(Rejected(f"{offer.words}, int8", "this model comes without scales for eight bits"))
+            continue
+        key = ratio_key(need.model, offer.words, name, need.size_class)
+        ratio = taught.get(key) or Ratio(seconds=slower.get(offer.device, 1.0))
+        speed = predicted_seconds(need.stages, need.steps, offer, name, offer.rates or rates, rates)
+        for staged in (True,) if offer.staged_only else (False, True):
+            memory = peak_memory(need.stages, offer, name, staged, held_bytes)
+            yield Candidate(
+                offer,
+                name,
+                staged,
+                Memory(int(memory.need_bytes * ratio.memory), memory.device_bytes),
+                Seconds(
+                    speed.load, speed.step * ratio.seconds, speed.load + (speed.total - speed.load) * ratio.seconds
+                ),
+                key,
+                ratio,
+            )
