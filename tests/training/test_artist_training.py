@@ -126,8 +126,8 @@ def test_the_pupil_differs_from_its_source_and_shares_its_text_encoder(trained: 
 def test_latents_are_those_of_the_pictures_and_drawn_once(options: Options, trained: dict[str, Path]) -> None:
     from diffusers import AutoencoderTiny
 
-    from training.artist.latents import AUTOENCODER, draw_latents, load_latents
-    from training.autoencoder.network import encode
+    from training.artist.latents import draw_latents, load_latents
+    from training.autoencoder.network import WEIGHTS, encode
     from training.scenes.studio import Studio
 
     folder = draw_latents(options.recipe, options.cache, "train", 8, "cpu")  # already there: the world is not asked
@@ -135,7 +135,7 @@ def test_latents_are_those_of_the_pictures_and_drawn_once(options: Options, trai
     assert (latents.shape, latents.dtype, len(scenes)) == ((8, 4, 32, 32), torch.float16, 8)
     world = subjects.chosen_world(fake_world(), options.recipe.world.things)
     pictures = Studio(world, options.cache).pictures(scenes[:2]).transpose(0, 3, 1, 2).copy()
-    model = AutoencoderTiny.from_pretrained(AUTOENCODER)
+    model = AutoencoderTiny.from_pretrained(WEIGHTS)
     expected = encode(model, torch.from_numpy(pictures)) * model.config.scaling_factor
     assert (latents[:2].float() - expected).abs().mean() < 0.03
 

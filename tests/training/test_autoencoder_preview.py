@@ -12,8 +12,7 @@ import numpy as np  # noqa: E402
 from diffusers import AutoencoderTiny  # noqa: E402
 
 from nutshell.pipeline.preview import linear_preview  # noqa: E402
-from training.autoencoder.latents import WEIGHTS  # noqa: E402
-from training.autoencoder.network import encode  # noqa: E402
+from training.autoencoder.network import WEIGHTS, encode  # noqa: E402
 from training.autoencoder.preview import as_toml, cells, error, fit  # noqa: E402
 
 

@@ -20,26 +20,23 @@ from torch import Tensor
 
 from training.artist.settings import Recipe
 from training.artist.subjects import recipe_sampler
-from training.autoencoder.network import encode
+from training.autoencoder.network import WEIGHTS, encode
 from training.scenes.batch import BatchStudio
 from training.scenes.drafts import Drafts, Draftsman
 from training.scenes.scene import Scene
 from training.scenes.studio import Studio
 
 SHARD = 512
-AUTOENCODER = Path(__file__).parents[1] / "autoencoder" / "vae"
 
 
-def latents_folder(recipe: Recipe, cache: Path, seed: str, autoencoder: Path = AUTOENCODER) -> Path:
+def latents_folder(recipe: Recipe, cache: Path, seed: str, autoencoder: Path = WEIGHTS) -> Path:
     """Where the latents of these scenes under these weights lie."""
     weights = (autoencoder / "diffusion_pytorch_model.safetensors").read_bytes()
     decides = repr((recipe.world, recipe.scenes, seed)).encode() + weights
     return cache / "artist" / recipe.name / f"latents-{seed}-{hashlib.sha256(decides).hexdigest()[:8]}"
 
 
-def draw_latents(
-    recipe: Recipe, cache: Path, seed: str, scenes: int, device: str, autoencoder: Path = AUTOENCODER
-) -> Path:
+def draw_latents(recipe: Recipe, cache: Path, seed: str, scenes: int, device: str, autoencoder: Path = WEIGHTS) -> Path:
     """Draw and encode what is missing of at least that many scenes; returns the folder."""
     folder = latents_folder(recipe, cache, seed, autoencoder)
     folder.mkdir(parents=True, exist_ok=True)

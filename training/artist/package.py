@@ -13,8 +13,8 @@ from diffusers import AutoencoderTiny, StableDiffusionPipeline, UNet2DConditionM
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from training.artist.latents import AUTOENCODER
 from training.artist.networks import build_scheduler
+from training.autoencoder.network import WEIGHTS
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def load_artist(folder: Path) -> Artist:
     )
 
 
-def save_artist(artist: Artist, folder: Path, autoencoder: Path = AUTOENCODER) -> None:
+def save_artist(artist: Artist, folder: Path, autoencoder: Path = WEIGHTS) -> None:
     """Write the layout, weights in fp16; a model that was there before is replaced when the new one is whole."""
     new = folder.with_name(folder.name + ".new")
     shutil.rmtree(new, ignore_errors=True)

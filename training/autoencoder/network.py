@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from diffusers import AutoencoderTiny
 from torch import Tensor
 
 from training import pixels
 from training.autoencoder.settings import NetworkSettings
+
+WEIGHTS = Path(__file__).parent / "vae"
+"""The trained autoencoder."""
 
 
 def build(settings: NetworkSettings) -> AutoencoderTiny:

@@ -18,8 +18,7 @@ from diffusers import AutoencoderTiny
 from numpy.typing import NDArray
 from torch import Tensor
 
-from training.autoencoder.latents import WEIGHTS
-from training.autoencoder.network import encode
+from training.autoencoder.network import WEIGHTS, encode
 from training.cache import DEFAULT_CACHE
 from training.scenes.names import load_world
 from training.scenes.sampler import Sampler
