@@ -77,7 +77,7 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
             # Ctrl-C and signals that raise come through here too.
             part.unlink(missing_ok=True)
             raise
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
     except OSError as error:
         raise output_error(path, error) from error
 
@@ -156,8 +156,8 @@ def _keep_mode(part: Path, mode: int) -> None:
         part.chmod(stat.S_IMODE(mode))
 
 
-def _sync_folder(folder: Path) -> None:
-    """Bring the new name itself to the disk, where the system can do that for a folder."""
+def sync_folder(folder: Path) -> None:
+    """Bring new names in `folder` to the disk, where the system can do that for a folder."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

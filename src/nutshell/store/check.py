@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nutshell.store.disk import sync_folder
+from nutshell.files import sync_folder
 from nutshell.store.hashing import sha256_of
 from nutshell.store.manifest import StoredFile
 from nutshell.store.view import has_size

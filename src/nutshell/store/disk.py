@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nutshell.errors import StoreError
+from nutshell.files import sync_folder
 
 _CHOOSE = "choose another folder for models with --store, or NUTSHELL_STORE"
 _RESUMES = "what was fetched is kept: free some space and run the same command again, or choose another --store"
@@ -58,16 +59,6 @@ def write_whole(path: Path, data: bytes) -> None:
                 part.unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring new names in `folder` to the disk, where the system can do that for a folder."""
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def protect(path: Path) -> None:

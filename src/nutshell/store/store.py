@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import IO
 
 from nutshell.errors import CorruptFile, ModelError, ModelNotFound
+from nutshell.files import sync_folder
 from nutshell.store.check import MISSING, OTHER, OnBytes, Verdict, look_at, put_away
-from nutshell.store.disk import protect, sync_folder, telling, write_whole
+from nutshell.store.disk import protect, telling, write_whole
 from nutshell.store.hashing import CHUNK_BYTES
 from nutshell.store.locking import locked
 from nutshell.store.manifest import Manifest, StoredFile, is_sha256

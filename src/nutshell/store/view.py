@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from nutshell.store.disk import sync_folder
+from nutshell.files import sync_folder
 from nutshell.store.manifest import Manifest, StoredFile
 
 # What a system says where a disk has no hard links, or no room for one more on this file.
