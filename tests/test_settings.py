@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from nutshell.errors import UsageError
-from nutshell.settings import SETTINGS, config_path, data_folder, render_reference, resolve, usual_config_path
+from nutshell.settings import SETTINGS, config_path, render_reference, resolve, usual_config_path
+from nutshell.user_folders import data_folder
 
 NONE = {"NUTSHELL_CONFIG": ""}
 

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from nutshell.errors import UsageError
+from nutshell.user_folders import Environment, config_folder
 
-Environment = Mapping[str, str]
 _LARGEST_FILE = 1_000_000
 
 
@@ -323,26 +323,10 @@ def config_path(environment: Environment) -> Path | None:
         return None
 
 
-def data_folder(environment: Environment, platform: str = sys.platform) -> Path | None:
-    """Where this platform keeps what a program gathers for its user; None where there is no home folder."""
-    if platform == "win32":
-        base = environment.get("LOCALAPPDATA")
-    elif platform == "darwin":
-        base = environment.get("HOME") and environment["HOME"] + "/Library/Application Support"
-    else:
-        base = environment.get("XDG_DATA_HOME") or (environment.get("HOME") and environment["HOME"] + "/.local/share")
-    return Path(base, "nutshell") if base else None
-
-
 def usual_config_path(environment: Environment, platform: str = sys.platform) -> Path | None:
     """Where this platform keeps it; None where there is no home folder."""
-    if platform == "win32":
-        base = environment.get("APPDATA")
-    elif platform == "darwin":
-        base = environment.get("HOME") and environment["HOME"] + "/Library/Application Support"
-    else:
-        base = environment.get("XDG_CONFIG_HOME") or (environment.get("HOME") and environment["HOME"] + "/.config")
-    return Path(base, "nutshell", "config.toml") if base else None
+    folder = config_folder(environment, platform)
+    return folder / "config.toml" if folder else None
 
 
 def beside_config(name: str, environment: Environment) -> Path | None:

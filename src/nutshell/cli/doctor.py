@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 
 from nutshell.cli.options import add_settings, make_parser, settle
 from nutshell.cli.report import fancy
-from nutshell.settings import Settings, data_folder
+from nutshell.settings import Settings
+from nutshell.user_folders import data_folder
 
 if TYPE_CHECKING:
     from nutshell.machine.examination import EngineReport, Examination, FolderReport, HubReport

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nutshell import user_folders
 from nutshell.errors import OutputError
 from nutshell.files import write_bytes
 
@@ -25,13 +26,7 @@ def state_folder(environment: Mapping[str, str] | None = None, platform: str = s
     named = environment.get("NUTSHELL_CONFIG")
     if named is not None:
         return Path(named).expanduser().parent / "state" if named else None
-    if platform == "win32":
-        base = environment.get("LOCALAPPDATA")
-    elif platform == "darwin":
-        base = environment.get("HOME") and environment["HOME"] + "/Library/Application Support"
-    else:
-        base = environment.get("XDG_STATE_HOME") or (environment.get("HOME") and environment["HOME"] + "/.local/state")
-    return Path(base, "nutshell") if base else None
+    return user_folders.state_folder(environment, platform)
 
 
 def read_table(path: Path | None) -> dict[str, Any]:

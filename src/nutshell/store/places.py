@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nutshell.errors import NutshellError
-from nutshell.settings import Settings, data_folder, resolve
+from nutshell.settings import Settings, resolve
 from nutshell.store.names import check_name, folder_name
 from nutshell.store.sticks import sticks
 from nutshell.store.store import Store
+from nutshell.user_folders import data_folder
 
 
 @dataclass(frozen=True)
