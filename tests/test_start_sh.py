@@ -101,9 +101,7 @@ def test_first_and_later_starts(folder: Path) -> None:
     first = start(folder, "a red apple", "--seed", "7")
     assert (first.returncode, first.stdout, first.stderr) == (0, "ran|a red apple|--seed|7\n", "")
     python = (folder / ".venv" / "bin" / "python").lstat().st_ctime_ns
-    begun = time.monotonic()
     again = start(folder, "一只猫 $HOME", "")
-    assert time.monotonic() - begun < 5  # generous: colleagues share the machine
     assert (again.returncode, again.stdout, again.stderr) == (0, "ran|一只猫 $HOME|\n", "")
     assert (folder / ".venv" / "bin" / "python").lstat().st_ctime_ns == python
     assert start(folder, "fail").returncode == 3

@@ -61,9 +61,7 @@ def test_hubs_that_do_not(server: str, mute: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     hubs = {"bad": f"{server}/503", "proxy": f"{server}/407", "mute": mute, "closed": f"http://127.0.0.1:{port}"}
-    begun = time.monotonic()
     found = {hub.name: hub for hub in ask_hubs({**hubs, "odd": "nothing://x", "empty": ""}, seconds=1.0)}
-    assert time.monotonic() - begun < 10
     assert not any(hub.answers for hub in found.values())
     assert "503" in found["bad"].reason
     assert "407" in found["proxy"].reason
@@ -73,10 +71,8 @@ def test_hubs_that_do_not(server: str, mute: str) -> None:
 
 def test_a_proxy_that_swallows_everything(server: str, mute: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", mute)
-    begun = time.monotonic()
     (found,) = ask_hubs({"hub": "http://hub.invalid/"}, seconds=0.5)
     assert not found.answers
-    assert time.monotonic() - begun < 10
 
 
 def test_nobody_to_ask() -> None:

@@ -62,8 +62,8 @@ def test_what_hangs_is_left_behind() -> None:
     with pytest.raises(Unreadable, match=r"did not answer within 0\.2 s"):
         ThisComputer().run(sys.executable, "-c", "import time; time.sleep(60)", timeout=0.2)
     with pytest.raises(Unreadable, match=r"dead did not answer within 0\.1 s"):
-        within(0.1, "dead", lambda: time.sleep(5))
-    assert time.monotonic() - begun < 4
+        within(0.1, "dead", lambda: time.sleep(60))
+    assert time.monotonic() - begun < 30  # it did not wait for either
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="process groups")

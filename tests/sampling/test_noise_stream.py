@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 
 import numpy as np
 import pytest
@@ -69,16 +68,6 @@ def test_streams_are_independent_and_repeatable() -> None:
     NoiseStream(8).normal((100,))
     np.testing.assert_array_equal(a, second.normal((100,)))
     assert not np.array_equal(a, first.normal((100,)))
-
-
-def test_a_draw_is_fast() -> None:
-    stream = NoiseStream(0)
-    seconds = []
-    for _ in range(5):
-        began = time.perf_counter()
-        stream.normal((1, 4, 64, 64))
-        seconds.append(time.perf_counter() - began)
-    assert min(seconds) < 0.01
 
 
 @pytest.mark.parametrize("seed", [2**64, -(2**63) - 1])

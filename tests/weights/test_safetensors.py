@@ -285,20 +285,15 @@ def test_placeholders_and_views() -> None:
     np.testing.assert_array_equal(Tensor.of("s", np.float32(3)).array(), 3)
 
 
-def test_importing_is_quick_and_light() -> None:
+def test_importing_is_light() -> None:
     """No engine, and no more than numpy and the standard library."""
     code = (
-        "import sys, numpy, json, time; t = time.perf_counter(); import nutshell.weights; "
-        "print(time.perf_counter() - t, sorted(m for m in sys.modules if m.split('.')[0] in "
-        "('torch', 'openvino', 'onnxruntime', 'safetensors', 'diffusers', 'tokenizers')))"
+        "import sys, numpy; before = set(sys.modules); import nutshell.weights; "
+        "new = {name.split('.')[0] for name in set(sys.modules) - before}; "
+        "print(*sorted(new - set(sys.stdlib_module_names)))"
     )
-    best = 1.0
-    for _ in range(3):
-        out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-        seconds, modules = out.split(" ", 1)
-        assert modules.strip() == "[]"
-        best = min(best, float(seconds))
-    assert best < 0.2  # 0.02 with cached bytecode; here it may be compiled first, on a shared machine
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert set(out.split()) <= {"numpy", "nutshell"}
 
 
 def _resident_bytes() -> int | None:
