@@ -18,23 +18,29 @@
     └── Cancelled             the user (or a callback) stopped the run
 
 Each carries a `hint` (what to do next) and an `exit_code` for the command line. The message says what
-happened and why; both are one line each.
+happened and why; both are one line each, and sentences that can be translated (`nutshell.language`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from nutshell.language import Text, join, tr
+
 Shape = tuple[int, ...]
 
 
+NO_HINT = tr("")
+
+
 class NutshellError(Exception):
-    """Base of all. `str(error)` is the message, `error.hint` the next step (may be empty)."""
+    """Base of all. `error.message` is what happened, `error.hint` the next step (may be empty)."""
 
     exit_code = 1
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: Text, hint: Text = NO_HINT) -> None:
         super().__init__(message)
+        self.message = message
         self.hint = hint
 
 
@@ -66,6 +72,9 @@ class CorruptFile(ModelError):
     """A file that is truncated, damaged, or not what its name says."""
 
 
+MISMATCH_HINT = tr("the file may be of another architecture, or incomplete: download it again")
+
+
 class WeightsMismatch(ModelError):
     """Tensors that do not fit the network.
 
@@ -78,7 +87,7 @@ class WeightsMismatch(ModelError):
         missing: Mapping[str, Shape] | None = None,
         unused: Sequence[str] = (),
         misshapen: Mapping[str, tuple[Shape, Shape]] | None = None,
-        hint: str = "the file may be of another architecture, or incomplete: download it again",
+        hint: Text = MISMATCH_HINT,
     ) -> None:
         self.part = part
         self.missing = dict(missing or {})
@@ -86,13 +95,20 @@ class WeightsMismatch(ModelError):
         self.misshapen = dict(misshapen or {})
         parts = []
         if self.missing:
-            parts.append(_listed("missing", [f"{name} {_dims(s)}" for name, s in self.missing.items()]))
+            rows: list[str] = [f"{name} {_dims(shape)}" for name, shape in self.missing.items()]
+            parts.append(tr("{count} missing ({names})", count=len(rows), names=_listed(rows)))
         if self.misshapen:
-            rows = [f"{name} is {_dims(found)}, not {_dims(want)}" for name, (want, found) in self.misshapen.items()]
-            parts.append(_listed("of the wrong shape", rows))
+            rows = [
+                tr("{name} is {found}, not {want}", name=name, found=_dims(found), want=_dims(want))
+                for name, (want, found) in self.misshapen.items()
+            ]
+            parts.append(tr("{count} of the wrong shape ({names})", count=len(rows), names=_listed(rows)))
         if self.unused:
-            parts.append(_listed("unused", list(self.unused)))
-        super().__init__(f"the weights of {part} do not fit its network: {'; '.join(parts)}", hint)
+            parts.append(tr("{count} unused ({names})", count=len(self.unused), names=_listed(self.unused)))
+        problems = join("; ", parts)
+        super().__init__(
+            tr("the weights of {part} do not fit its network: {problems}", part=part, problems=problems), hint
+        )
 
 
 class EngineError(NutshellError):
@@ -110,11 +126,16 @@ class NotEnoughMemory(NutshellError):
 
     exit_code = 5
 
-    def __init__(self, need_bytes: int, free_bytes: int, hint: str = "") -> None:
+    def __init__(self, need_bytes: int, free_bytes: int, hint: Text = NO_HINT) -> None:
         self.need_bytes = need_bytes
         self.free_bytes = free_bytes
         super().__init__(
-            f"this needs about {need_bytes / 1e6:.0f} MB of memory and only {free_bytes / 1e6:.0f} MB may be used", hint
+            tr(
+                "this needs about {need:.0f} MB of memory and only {free:.0f} MB may be used",
+                need=need_bytes / 1e6,
+                free=free_bytes / 1e6,
+            ),
+            hint,
         )
 
 
@@ -138,7 +159,7 @@ class FetchError(NutshellError):
     exit_code = 7
 
     def __init__(
-        self, message: str, hint: str = "", *, transient: bool = False, wait_seconds: float | None = None
+        self, message: Text, hint: Text = NO_HINT, *, transient: bool = False, wait_seconds: float | None = None
     ) -> None:
         super().__init__(message, hint)
         self.transient = transient
@@ -159,6 +180,6 @@ def _dims(shape: Shape) -> str:
     return "x".join(map(str, shape)) if shape else "scalar"
 
 
-def _listed(what: str, rows: list[str], most: int = 5) -> str:
-    more = f" and {len(rows) - most} more" if len(rows) > most else ""
-    return f"{len(rows)} {what} ({', '.join(rows[:most])}{more})"
+def _listed(rows: Sequence[str], most: int = 5) -> Text:
+    shown = join(", ", rows[:most])
+    return tr("{shown} and {count} more", shown=shown, count=len(rows) - most) if len(rows) > most else shown

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from nutshell.errors import OutputError
+from nutshell.language import tr
 
 PROBE_BYTES = 256 * 1024  # about one small picture
 MOST_NUMBERS = 100_000
@@ -45,7 +46,7 @@ _REASONS: dict[int, tuple[str, str]] = {
 def output_error(path: Path, error: OSError) -> OutputError:
     """Tell what kept `path` from being written."""
     reason, hint = _REASONS.get(error.errno or 0, (error.strerror or str(error), "try another folder with --output"))
-    return OutputError(f"cannot write {path}: {reason}", hint)
+    return OutputError(tr("cannot write {path}: {reason}", path=path, reason=reason), hint)
 
 
 @contextlib.contextmanager
@@ -102,7 +103,15 @@ def unique_path(folder: Path, stem: str, suffix: str) -> Path:
         except OSError as error:
             raise output_error(path, error) from error
         return path
-    raise OutputError(f"{folder} already holds {MOST_NUMBERS - 1} files called {stem}", "move some of them away")
+    raise OutputError(
+        tr(
+            "{folder} already holds {most_numbers} files called {stem}",
+            folder=folder,
+            most_numbers=MOST_NUMBERS - 1,
+            stem=stem,
+        ),
+        tr("move some of them away"),
+    )
 
 
 @contextlib.contextmanager

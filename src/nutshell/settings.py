@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from nutshell.errors import UsageError
+from nutshell.language import read_language, tr
 from nutshell.user_folders import Environment, config_folder
 
 _LARGEST_FILE = 1_000_000
@@ -126,6 +127,7 @@ YES_NO = Kind("yes or no", _yes_no)
 SIZE = Kind("a size in pixels such as 256 or 512x384", _size, "WxH|N")
 BYTES = Kind("an amount of memory such as 2G, 1500M or 2GiB", _bytes, "BYTES")
 INTERVAL = Kind("two numbers from 0 to 1 such as 0.2,0.8", _interval, "FROM,TO")
+LANGUAGE = Kind("en (English) or zh (简体中文)", read_language, "en|zh")
 NAME = Kind("a name", _text, "NAME")
 TEXT = Kind("text", str, "TEXT")
 URL = Kind("an address such as https://hub.example", _url, "URL")
@@ -225,6 +227,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("preview", YES_NO, "keep nutshell-preview.png up to date while drawing", False, group="output"),
     Setting("json", YES_NO, "print one JSON object per picture, and errors as JSON", False, group="output"),
     Setting("quiet", YES_NO, "no progress", False, group="output"),
+    Setting("lang", LANGUAGE, "the language of what is said: en or zh", None, "the system's", group="output"),
     Setting("log_level", choice("debug", "info", "warning", "error"), "what the log on standard error tells",
             "warning", group="output"),
 )  # fmt: skip
@@ -249,8 +252,10 @@ class Settings:
         return {name: self.values[name] for name in names if self.values[name] is not None}
 
 
-def resolve(flags: Mapping[str, Any], environment: Environment | None = None, file: Path | None = None) -> Settings:
-    """Settle every setting. `flags`: by name, text as typed (a list for `many`), None where not given.
+def resolve(
+    flags: Mapping[str, Any], environment: Environment | None = None, file: Path | None = None, *, only: str = ""
+) -> Settings:
+    """Settle every setting, or `only` one. `flags`: by name, text as typed (a list for `many`), None where not given.
 
     file: another config.toml than the user's own. Raises UsageError, which says where a bad value stands.
     """
@@ -259,7 +264,7 @@ def resolve(flags: Mapping[str, Any], environment: Environment | None = None, fi
     in_file = read_config(path) if path else {}
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
-    for row in SETTINGS:
+    for row in SETTINGS if not only else (BY_NAME[only],):
         if flags.get(row.name) is not None:
             value, origin = flags[row.name], row.flag
         elif environment.get(row.variable, "") != "":
@@ -300,7 +305,10 @@ def _read_one(row: Setting, value: Any, origin: str) -> Any:
         except (ValueError, KeyError, OverflowError, RuntimeError):
             pass
     shown = str(value) if len(str(value)) <= 60 else str(value)[:57] + "..."
-    raise UsageError(f"{origin} must be {row.kind.words}, not {shown!r}", _near(row, str(value)))
+    raise UsageError(
+        tr("{origin} must be {word}, not {shown!r}", origin=origin, word=row.kind.words, shown=shown),
+        _near(row, str(value)),
+    )
 
 
 def _near(row: Setting, text: str) -> str:
@@ -314,7 +322,9 @@ def config_path(environment: Environment) -> Path | None:
     named = environment.get("NUTSHELL_CONFIG")
     if named is not None:
         if named and not Path(named).expanduser().is_file():
-            raise UsageError(f"NUTSHELL_CONFIG names {named}, and there is no such file", "correct or unset it")
+            raise UsageError(
+                tr("NUTSHELL_CONFIG names {named}, and there is no such file", named=named), tr("correct or unset it")
+            )
         return Path(named).expanduser() if named else None
     usual = usual_config_path(environment)
     try:
@@ -353,17 +363,23 @@ def read_config(path: Path) -> dict[str, Any]:
             raw = stream.read(_LARGEST_FILE)
         found = tomllib.loads(raw.decode("utf-8-sig"))
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}", "check its permissions") from error
+        raise UsageError(
+            tr("{path} cannot be read: {reason}", path=path, reason=error.strerror or error),
+            tr("check its permissions"),
+        ) from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not UTF-8 text", "save it as UTF-8") from error
+        raise UsageError(tr("{path} is not UTF-8 text", path=path), tr("save it as UTF-8")) from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageError(f"{path} is not valid TOML: {error}", 'text stands in quotes: model = "artist"') from error
+        raise UsageError(
+            tr("{path} is not valid TOML: {error}", path=path, error=error),
+            tr('text stands in quotes: model = "artist"'),
+        ) from error
     settings = {name.replace("-", "_"): value for name, value in found.items()}
     for name in settings:
         if name not in BY_NAME:
             close = difflib.get_close_matches(name, BY_NAME, 1)
             hint = f"did you mean {close[0]}?" if close else "docs/reference/settings.md lists all of them"
-            raise UsageError(f"{path} has an unknown setting {name!r}", hint)
+            raise UsageError(tr("{path} has an unknown setting {name!r}", path=path, name=name), hint)
     return settings
 
 

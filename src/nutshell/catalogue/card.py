@@ -9,6 +9,7 @@ from typing import Any
 from nutshell.catalogue.keys import BY_NAME
 from nutshell.catalogue.source import Source
 from nutshell.errors import ModelError
+from nutshell.language import tr
 
 REQUIRED = ("title", "licence")
 
@@ -60,16 +61,31 @@ class ModelCard:
         for key, value in table.items():
             row = BY_NAME.get(key)
             if row is None:
-                raise ModelError(f"the card {name!r} has an unknown key {key!r}", f"known: {', '.join(BY_NAME)}")
+                raise ModelError(
+                    tr("the card {name!r} has an unknown key {key!r}", name=name, key=key),
+                    tr("known: {by_name}", by_name=", ".join(BY_NAME)),
+                )
             try:
                 values[key] = row.read(value)
             except (ValueError, TypeError, OverflowError) as error:
                 # Only our own complaints are sentences; float("x") complains too.
                 detail = f": {error}" if str(error) and not isinstance(value, str) else f", not {_shown(value)}"
-                raise ModelError(f"the card {name!r}: {key} must be {row.words}{detail}", row.meaning) from None
+                raise ModelError(
+                    tr(
+                        "the card {name!r}: {key} must be {word}{detail}",
+                        name=name,
+                        key=key,
+                        word=row.words,
+                        detail=detail,
+                    ),
+                    row.meaning,
+                ) from None
         missing = [key for key in REQUIRED if key not in table]
         if missing:
-            raise ModelError(f"the card {name!r} lacks {', '.join(missing)}", "add the key to the card")
+            raise ModelError(
+                tr("the card {name!r} lacks {missing}", name=name, missing=", ".join(missing)),
+                tr("add the key to the card"),
+            )
         return ModelCard(name=name, **values)
 
     def replace(self, **changes: Any) -> ModelCard:

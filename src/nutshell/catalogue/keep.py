@@ -9,6 +9,7 @@ from nutshell.catalogue.shelf import cards, own_folder
 from nutshell.catalogue.write import card_text
 from nutshell.errors import OutputError, UsageError
 from nutshell.files import write_bytes
+from nutshell.language import tr
 
 HINT = "name another folder with NUTSHELL_CARDS, or cards in config.toml"
 
@@ -20,18 +21,22 @@ def keep_card(card: ModelCard, folder: Path | None = None, *, replace: bool = Fa
     """
     folder = folder or own_folder()
     if folder is None:
-        raise UsageError("there is no folder for model cards of your own", HINT)
+        raise UsageError(tr("there is no folder for model cards of your own"), HINT)
     known = cards(folder)
     if card.name in known and known[card.name].folder:
-        raise UsageError(f"a built-in model is named {card.name!r}", "choose another --name")
+        raise UsageError(tr("a built-in model is named {name!r}", name=card.name), tr("choose another --name"))
     if not replace and card.name in known:
-        raise UsageError(f"there is a model named {card.name!r} already", "choose a --name, or add --replace")
+        raise UsageError(
+            tr("there is a model named {name!r} already", name=card.name), tr("choose a --name, or add --replace")
+        )
     path = folder / f"{card.name}.toml"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_bytes(path, card_text(card).encode())
     except OSError as error:
-        raise OutputError(f"cannot make the folder {folder}: {error.strerror or error}", HINT) from error
+        raise OutputError(
+            tr("cannot make the folder {folder}: {reason}", folder=folder, reason=error.strerror or error), HINT
+        ) from error
     except OutputError as error:
         raise OutputError(str(error), HINT) from error
     return path

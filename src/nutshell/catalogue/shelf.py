@@ -12,6 +12,7 @@ from pathlib import Path
 
 from nutshell.catalogue.card import ModelCard
 from nutshell.errors import ModelError, ModelNotFound, UsageError
+from nutshell.language import tr
 from nutshell.settings import beside_config, resolve
 
 if sys.version_info >= (3, 11):
@@ -39,7 +40,9 @@ def check_bases(found: Mapping[str, ModelCard]) -> None:
     """Raise ModelError for a card whose base is not there, or shares parts itself."""
     for each in found.values():
         if each.base and (each.base not in found or found[each.base].base or not found[each.base].folder):
-            raise ModelError(f"the card {each.name!r}: its base {each.base!r} is no whole built-in model")
+            raise ModelError(
+                tr("the card {name!r}: its base {base!r} is no whole built-in model", name=each.name, base=each.base)
+            )
 
 
 def read_card(path: Path) -> ModelCard:
@@ -48,16 +51,23 @@ def read_card(path: Path) -> ModelCard:
         with path.open("rb") as stream:
             raw = stream.read(LARGEST_CARD + 1)
         if len(raw) > LARGEST_CARD:
-            raise ModelError(f"{path} is too large for a card")
+            raise ModelError(tr("{path} is too large for a card", path=path))
         card = ModelCard.read(path.stem, tomllib.loads(raw.decode("utf-8-sig")))
         if card.folder or card.base:
-            raise ModelError(f"the card {card.name!r}: folder and base are for built-in models", "use path instead")
+            raise ModelError(
+                tr("the card {name!r}: folder and base are for built-in models", name=card.name), tr("use path instead")
+            )
     except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror or error}", "check its permissions") from error
+        raise ModelError(
+            tr("{path} cannot be read: {reason}", path=path, reason=error.strerror or error),
+            tr("check its permissions"),
+        ) from error
     except UnicodeDecodeError as error:
-        raise ModelError(f"{path} is not UTF-8 text", "save it as UTF-8") from error
+        raise ModelError(tr("{path} is not UTF-8 text", path=path), tr("save it as UTF-8")) from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ModelError(f"{path} is not valid TOML: {error}", 'text stands in quotes: title = "..."') from error
+        raise ModelError(
+            tr("{path} is not valid TOML: {error}", path=path, error=error), tr('text stands in quotes: title = "..."')
+        ) from error
     except ModelError as error:
         hint = error.hint or "docs/reference/cards.md lists every key"
         raise ModelError(f"{path}: {error}" if str(path) not in str(error) else str(error), hint) from error
@@ -75,7 +85,12 @@ def own_cards(folder: Path | None) -> tuple[Mapping[str, ModelCard], tuple[Model
     except (FileNotFoundError, NotADirectoryError):
         return found, ()
     except OSError as error:
-        return found, (ModelError(f"{folder} cannot be read: {error.strerror or error}", "check its permissions"),)
+        return found, (
+            ModelError(
+                tr("{folder} cannot be read: {reason}", folder=folder, reason=error.strerror or error),
+                tr("check its permissions"),
+            ),
+        )
     for path in files:
         try:
             found[path.stem] = read_card(path)
@@ -111,7 +126,9 @@ def card(name: str, folder: Path | None = None) -> ModelCard:
     try:
         return known[name]
     except KeyError:
-        raise ModelNotFound(f"there is no model named {name!r}", f"known: {', '.join(known)}") from None
+        raise ModelNotFound(
+            tr("there is no model named {name!r}", name=name), tr("known: {known}", known=", ".join(known))
+        ) from None
 
 
 def _usual_folder() -> Path | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from nutshell.cli.options import add_settings, make_parser, settle
 from nutshell.cli.planning import models_folder
 from nutshell.errors import EngineUnavailable
+from nutshell.language import tr
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +39,7 @@ def main(words: Sequence[str]) -> int:
     begun, machine, installed = time.perf_counter(), probe(gpus=False), installed_engines()
     name = next((name for name in ("openvino", "onnx") if installed.has(name)), None)
     if name is None:
-        raise EngineUnavailable("no engine is installed", "pip install openvino")
+        raise EngineUnavailable(tr("no engine is installed"), tr("pip install openvino"))
     folder = models_folder(Places.of(settings))
     rates = measure_rates(open_engine(name), folder, machine.usable_bytes)
     kept = keep_rates(rates, rates_key(machine.cpu, installed.openvino))

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from nutshell.cli.report import one_line
+from nutshell.cli.speech import one_line
 from nutshell.machine.rules import findings
 from nutshell.machine.rules.engines import TITLES
 from nutshell.machine.rules.finding import size

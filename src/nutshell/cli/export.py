@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nutshell.cli.options import add_settings, make_parser, settle
-from nutshell.cli.report import one_line
+from nutshell.cli.speech import one_line
 from nutshell.errors import OutputError, UsageError
+from nutshell.language import tr
 
 DESCRIPTION = """\
 Put models into one file, with their licences, for a machine that has no network. There, `nutshell import FILE` takes
@@ -33,7 +34,7 @@ def main(words: Sequence[str]) -> int:
     settings = settle(arguments)
     names, target = _names_and_file(arguments.words)
     if target.exists() and not arguments.replace:
-        raise OutputError(f"{target} is there already", "name another file, or add --replace")
+        raise OutputError(tr("{target} is there already", target=target), tr("name another file, or add --replace"))
 
     from nutshell.cli.fetching import Line, size_text
     from nutshell.store import Store
@@ -67,7 +68,10 @@ def _names_and_file(words: Sequence[str]) -> tuple[list[str], Path]:
     """The last word is the file; what was meant is clear enough to say what is missing."""
     *names, last = words
     if not last.endswith(".nut"):
-        raise UsageError(f"the file to write must end in .nut, not be {last!r}", f"nutshell export {last} {last}.nut")
+        raise UsageError(
+            tr("the file to write must end in .nut, not be {last!r}", last=last),
+            tr("nutshell export {last} {last}.nut", last=last),
+        )
     if not names:
-        raise UsageError("which models should be in it?", f"nutshell export MODEL {last}")
+        raise UsageError(tr("which models should be in it?"), tr("nutshell export MODEL {last}", last=last))
     return list(dict.fromkeys(names)), Path(last).expanduser()

@@ -6,7 +6,8 @@ import sys
 from typing import Any
 
 from nutshell.cli.progress import new_bar
-from nutshell.cli.report import fancy, one_line
+from nutshell.cli.report import fancy
+from nutshell.cli.speech import one_line
 from nutshell.store.watch import Watch
 
 BAR = "{desc} {percentage:3.0f}% |{bar:20}| {n_fmt}/{total_fmt}  {rate_fmt}  {remaining} left{postfix}"

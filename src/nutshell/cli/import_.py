@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nutshell.cli.options import add_settings, make_parser, settle
-from nutshell.cli.report import one_line
+from nutshell.cli.speech import one_line
 
 if TYPE_CHECKING:
     from nutshell.store.bundle import BundledModel

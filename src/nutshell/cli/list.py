@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nutshell.cli.options import add_settings, make_parser, settle
-from nutshell.cli.report import one_line
+from nutshell.cli.speech import one_line
 
 if TYPE_CHECKING:
     from nutshell.store.places import Place, Places

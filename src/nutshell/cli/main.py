@@ -8,14 +8,16 @@ from __future__ import annotations
 import difflib
 import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
 from nutshell import __version__
 from nutshell.cli.report import Signals, run, speak_utf8
+from nutshell.cli.speech import LANG_FLAG, speak, wanted_language
 from nutshell.errors import UsageError
+from nutshell.language import tr
 
 COMMANDS: dict[str, str] = {
     "generate": "draw pictures from a prompt (the default: the word may be left out)",
@@ -60,13 +62,14 @@ def main(argv: Sequence[str] | None = None, load: Callable[..., Any] | None = No
     """Run the command line and return its exit code. `load`: another `nutshell.load`, for tests."""
     words = list(sys.argv[1:] if argv is None else argv)
     speak_utf8()
+    speak(wanted_language(words))
     signals = Signals()
     as_json, debug = "--json" in words, "--debug" in words
     return run(lambda: _dispatch(words, signals, load), as_json=as_json, debug=debug)
 
 
 def _dispatch(words: list[str], signals: Signals, load: Callable[..., Any] | None) -> int:
-    first = next((word for word in words if word != "--debug"), None)
+    first = next(_without_global_flags(words), None)
     if first in (None, "-h", "--help", "help"):
         _print_help()
         return 0
@@ -86,6 +89,16 @@ def _dispatch(words: list[str], signals: Signals, load: Callable[..., Any] | Non
     return code
 
 
+def _without_global_flags(words: Sequence[str]) -> Iterator[str]:
+    """The words less those flags that any command takes and that may stand before its name."""
+    rest = iter(words)
+    for word in rest:
+        if word == LANG_FLAG:
+            next(rest, None)
+        elif word != "--debug" and not word.startswith(f"{LANG_FLAG}="):
+            yield word
+
+
 def _print_help() -> None:
     from nutshell.cli.options import exit_codes
 
@@ -98,8 +111,12 @@ def _refuse_misspelling(words: Sequence[str]) -> None:
     close = difflib.get_close_matches(words[0], COMMANDS, 1, 0.8)
     if close and (len(words) == 1 or words[1].startswith("-") or Path(words[1]).exists()):
         raise UsageError(
-            f"there is no command {words[0]!r}",
-            f"did you mean `nutshell {close[0]}`? To draw these words: nutshell generate {words[0]} ...",
+            tr("there is no command {word!r}", word=words[0]),
+            tr(
+                "did you mean `nutshell {close}`? To draw these words: nutshell generate {word} ...",
+                close=close[0],
+                word=words[0],
+            ),
         )
 
 

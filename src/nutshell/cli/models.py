@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from nutshell.cli.options import add_settings, make_parser, settle
 from nutshell.cli.planning import guess_line, machine_line, planner_of
-from nutshell.cli.report import one_line
+from nutshell.cli.speech import one_line
+from nutshell.language import tr
 
 if TYPE_CHECKING:
     from nutshell.pipeline.outlook import Outlook
@@ -105,7 +106,9 @@ def given(planner: Planner, places: Places) -> Iterator[Row]:
     if folder is None:
         return
     if not folder.is_dir():
-        raise UsageError(f"there is no folder of models {folder}", "correct --models, or NUTSHELL_MODELS")
+        raise UsageError(
+            tr("there is no folder of models {folder}", folder=folder), tr("correct --models, or NUTSHELL_MODELS")
+        )
     for path in sorted(folder.iterdir()):
         if (path / "model_index.json").exists() or path.suffix == ".safetensors":
             yield Row(path.name, f"{GIVEN}: {path}", "", None, True, HERE, None, outlook(None, planner, Found(path)))

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from nutshell.cli.report import EXIT_CODES
 from nutshell.errors import UsageError
+from nutshell.language import tr
 from nutshell.settings import BY_NAME, YES_NO, Setting, Settings, resolve
 
 TITLES = {
@@ -25,7 +26,7 @@ class Parser(argparse.ArgumentParser):
     """argparse whose complaints are ours: one line and a hint."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(message, f"{self.prog} --help lists what there is")
+        raise UsageError(message, tr("{prog} --help lists what there is", prog=self.prog))
 
 
 def make_parser(command: str, description: str, examples: str = "") -> Parser:
@@ -40,6 +41,7 @@ def make_parser(command: str, description: str, examples: str = "") -> Parser:
     )
     parser.add_argument("-h", "--help", action="help", help=HELP_HELP)
     parser.add_argument("--debug", action="store_true", help=DEBUG_HELP)
+    _add(parser, BY_NAME["lang"])
     return parser
 
 
@@ -58,7 +60,7 @@ def add_settings(parser: argparse.ArgumentParser, *names: str) -> None:
         _add(groups[row.group], row)
 
 
-def _add(group: argparse._ArgumentGroup, row: Setting) -> None:
+def _add(group: argparse._ActionsContainer, row: Setting) -> None:
     default = row.shown_default()
     words = (row.help + (f" (default: {default})" if default and row.kind is not YES_NO else "")).replace("%", "%%")
     if row.kind is YES_NO:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from nutshell.errors import OutputError
 from nutshell.files import check_folder, output_error, reserved
+from nutshell.language import tr
 
 if TYPE_CHECKING:
     from nutshell.pipeline import Picture
@@ -73,7 +74,9 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
-        raise OutputError(f"cannot write {folder}/: there is a file of that name", OUTPUT_HINT) from error
+        raise OutputError(
+            tr("cannot write {folder}/: there is a file of that name", folder=folder), OUTPUT_HINT
+        ) from error
     except OSError as error:
         raise output_error(folder, error) from error
 

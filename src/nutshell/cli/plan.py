@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from nutshell.cli.models import WIDTH
 from nutshell.cli.options import add_settings, make_parser, settle
 from nutshell.cli.planning import machine_line, planner_of
-from nutshell.cli.report import one_line
+from nutshell.cli.speech import one_line
+from nutshell.language import tr
 
 if TYPE_CHECKING:
     from nutshell.pipeline.outlook import Outlook
@@ -65,7 +66,9 @@ def _outlook(name: str, settings: Any, planner: Planner) -> Outlook:
     card = found.card if found is not None and found.card is not None else card
     expected = outlook(card, planner, found, Wish(settings["size"], settings["steps"]))
     if expected.verdict == NOT_YET:
-        raise UnsupportedModel(f"{name} cannot be run yet: {expected.why}", "nutshell models lists what can")
+        raise UnsupportedModel(
+            tr("{name} cannot be run yet: {why}", name=name, why=expected.why), tr("nutshell models lists what can")
+        )
     if expected.verdict == TOO_LARGE:
         need = expected.need_bytes or 0
         hint = ceiling_words(need, planner.max_memory, planner.machine.usable_bytes)

@@ -12,7 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from nutshell.cli.report import Signals, fancy, one_line
+from nutshell.cli.report import Signals, fancy
+from nutshell.cli.speech import one_line
 from nutshell.errors import OutputError
 from nutshell.files import unique_path
 from nutshell.settings import Settings

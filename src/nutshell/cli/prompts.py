@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nutshell.errors import UsageError
+from nutshell.language import tr
 
 LARGEST_FILE = 16_000_000
 
@@ -31,7 +32,9 @@ def read_prompts(words: Sequence[str], from_file: str | None) -> list[str]:
     lines = (line.strip() for line in decoded(source, raw).splitlines())
     prompts = [line for line in lines if line and not line.startswith("#")]
     if not prompts:
-        raise UsageError(f"{source} holds no prompt", "write one a line; lines that begin with # are skipped")
+        raise UsageError(
+            tr("{source} holds no prompt", source=source), tr("write one a line; lines that begin with # are skipped")
+        )
     return prompts
 
 
@@ -50,7 +53,9 @@ def decoded(source: str, raw: bytes) -> str:
         return raw.decode("utf-16" if utf16 else "utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        raise UsageError(f"{source} is not UTF-8 text (line {line})", "save it as UTF-8") from error
+        raise UsageError(
+            tr("{source} is not UTF-8 text (line {line})", source=source, line=line), tr("save it as UTF-8")
+        ) from error
 
 
 def _read(name: str) -> tuple[str, bytes]:
@@ -62,4 +67,6 @@ def _read(name: str) -> tuple[str, bytes]:
         with Path(name).open("rb") as file:
             return name, file.read(LARGEST_FILE)
     except OSError as error:
-        raise UsageError(f"{name} cannot be read: {error.strerror or error}", "check the path") from error
+        raise UsageError(
+            tr("{name} cannot be read: {reason}", name=name, reason=error.strerror or error), tr("check the path")
+        ) from error

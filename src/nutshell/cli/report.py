@@ -10,31 +10,34 @@ from collections.abc import Callable
 from typing import IO, Any, NoReturn
 
 from nutshell import errors
-from nutshell.errors import NutshellError
+from nutshell.cli.speech import say, words
+from nutshell.errors import NO_HINT, NutshellError
+from nutshell.language import Text, tr
 
 UNEXPECTED = 70  # EX_SOFTWARE of sysexits.h
 _SHELLS_SIGNALS = 128
 
 # Exit code -> meaning; for --help and docs/reference/exit-codes.md.
-EXIT_CODES: dict[int, str] = {
-    0: "all went well",
-    errors.NutshellError.exit_code: "something else failed",
-    errors.UsageError.exit_code: "the request cannot be met as written",
-    errors.ModelError.exit_code: "a model is missing, damaged, or of a kind that cannot run",
-    errors.EngineError.exit_code: "an engine is missing or failed",
-    errors.NotEnoughMemory(0, 0).exit_code: "not enough memory",
-    errors.OutputError.exit_code: "a file could not be written",
-    errors.FetchError.exit_code: "a model could not be fetched",
-    UNEXPECTED: "a bug: run again with --debug and report what it prints",
-    errors.Cancelled.exit_code: "stopped by Ctrl-C",
-    _SHELLS_SIGNALS + 13: "the reader of the output went away",
-    _SHELLS_SIGNALS + 15: "stopped by SIGTERM",
+EXIT_CODES: dict[int, Text] = {
+    0: tr("all went well"),
+    errors.NutshellError.exit_code: tr("something else failed"),
+    errors.UsageError.exit_code: tr("the request cannot be met as written"),
+    errors.ModelError.exit_code: tr("a model is missing, damaged, or of a kind that cannot run"),
+    errors.EngineError.exit_code: tr("an engine is missing or failed"),
+    errors.NotEnoughMemory(0, 0).exit_code: tr("not enough memory"),
+    errors.OutputError.exit_code: tr("a file could not be written"),
+    errors.FetchError.exit_code: tr("a model could not be fetched"),
+    UNEXPECTED: tr("a bug: run again with --debug and report what it prints"),
+    errors.Cancelled.exit_code: tr("stopped by Ctrl-C"),
+    _SHELLS_SIGNALS + 13: tr("the reader of the output went away"),
+    _SHELLS_SIGNALS + 15: tr("stopped by SIGTERM"),
 }
 
-STOPPED = "stopped; nothing is left half written"
-OUT_OF_MEMORY = "the memory ran out"
-OUT_OF_MEMORY_HINT = "close other programs, or ask for a smaller --size or model"
-UNEXPECTED_HINT = "this is a bug in nutshell; run again with --debug for the details"
+ERROR = tr("error:")
+STOPPED = tr("stopped; nothing is left half written")
+OUT_OF_MEMORY = tr("the memory ran out")
+OUT_OF_MEMORY_HINT = tr("close other programs, or ask for a smaller --size or model")
+UNEXPECTED_HINT = tr("this is a bug in nutshell; run again with --debug for the details")
 
 
 class Stopped(KeyboardInterrupt):
@@ -80,7 +83,7 @@ def run(work: Callable[[], int], *, as_json: bool = False, debug: bool = False) 
         return leaving.code if isinstance(leaving.code, int) else 0
     except KeyboardInterrupt as stop:
         number = stop.number if isinstance(stop, Stopped) else signal.SIGINT
-        tell("stopped", STOPPED, "", code=_SHELLS_SIGNALS + number, as_json=as_json)
+        tell("stopped", STOPPED, NO_HINT, code=_SHELLS_SIGNALS + number, as_json=as_json)
         return _SHELLS_SIGNALS + number
     except BrokenPipeError:
         # Python would complain once more when it flushes at exit.
@@ -98,34 +101,31 @@ def run(work: Callable[[], int], *, as_json: bool = False, debug: bool = False) 
 def tell_error(error: Exception, *, as_json: bool = False) -> int:
     """Tell an error on standard error and return its exit code."""
     if isinstance(error, NutshellError):
-        message, hint, code = str(error), error.hint, error.exit_code
+        message, hint, code = error.message, error.hint, error.exit_code
     elif isinstance(error, MemoryError):
         message, hint, code = OUT_OF_MEMORY, OUT_OF_MEMORY_HINT, errors.NotEnoughMemory.exit_code
     elif isinstance(error, OSError) and error.filename is None and error.errno is not None:
         # Only standard output is written without a file name.
-        message, hint, code = f"cannot write the output: {error.strerror}", "", errors.OutputError.exit_code
+        message, hint = tr("cannot write the output: {reason}", reason=error.strerror), NO_HINT
+        code = errors.OutputError.exit_code
     else:
-        message, hint, code = f"unexpected {type(error).__name__}: {error}", UNEXPECTED_HINT, UNEXPECTED
+        message, hint = tr("unexpected {kind}: {error}", kind=type(error).__name__, error=error), UNEXPECTED_HINT
+        code = UNEXPECTED
     tell(type(error).__name__, message, hint, code=code, as_json=as_json)
     return code
 
 
-def tell(kind: str, message: str, hint: str, *, code: int, as_json: bool = False) -> None:
+def tell(kind: str, message: Text, hint: Text, *, code: int, as_json: bool = False) -> None:
     """One line, and one for the hint; or one JSON object."""
     if as_json:
         content = {"kind": kind, "message": message, "hint": hint, "exit_code": code}
         print(json.dumps({"error": content}, ensure_ascii=False), file=sys.stderr)
         return
     red, plain = ("\033[1;31m", "\033[0m") if colourful(sys.stderr) else ("", "")
-    start = f"{red}error:{plain} " if kind != "stopped" else ""
-    print(f"nutshell: {start}{one_line(message)}", file=sys.stderr)
+    start = f"{red}{words(ERROR)}{plain} " if kind != "stopped" else ""
+    print(f"nutshell: {start}{words(message)}", file=sys.stderr)
     if hint:
-        print(f"hint: {one_line(hint)}", file=sys.stderr)
-
-
-def one_line(text: str) -> str:
-    """Text from anywhere, fit for a terminal: no line breaks, no control characters."""
-    return "".join(char if char.isprintable() else " " if char.isspace() else "\ufffd" for char in text)
+        say(tr("hint: {hint}", hint=hint), sys.stderr)
 
 
 def colourful(stream: IO[str]) -> bool:

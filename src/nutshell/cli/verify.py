@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from nutshell.cli.options import add_settings, make_parser, settle
-from nutshell.cli.report import one_line
+from nutshell.cli.speech import one_line
 from nutshell.errors import ModelError, ModelNotFound
+from nutshell.language import tr
 
 if TYPE_CHECKING:
     from nutshell.store.places import Place, Places
@@ -62,5 +63,7 @@ def _chosen(places: Places, names: Sequence[str]) -> Iterator[tuple[Place, Store
     there = [(place, store, name) for place in places if (store := place.store) for name in store.manifests()]
     for name in names:
         if not any(name == each for _, _, each in there):
-            raise ModelNotFound(f"there is no fetched model named {name!r}", "nutshell list shows what there is")
+            raise ModelNotFound(
+                tr("there is no fetched model named {name!r}", name=name), tr("nutshell list shows what there is")
+            )
     return iter([row for row in there if not names or row[2] in names])

@@ -11,6 +11,7 @@ from nutshell.compress.observe import Record
 from nutshell.compress.scales import FULL_WEIGHT, Scales, clipped, int8_rows
 from nutshell.compress.wrap import Names, Wrapper, layer_names
 from nutshell.errors import UnsupportedModel, UsageError
+from nutshell.language import tr
 from nutshell.networks.ops import Int8Weight, Network, Ops, Padding, Weight
 from nutshell.weights import Tensor, Weights
 
@@ -62,8 +63,13 @@ def quantized(network: Network, scales: Scales, largest_weight: int = FULL_WEIGH
         unknown = sorted(scales.keys() - set(names.values()))
         if unknown:
             raise UnsupportedModel(
-                f"there are scales for {len(unknown)} layers that {weights.part} does not have, such as {unknown[0]}",
-                "they were made for another model: calibrate this one",
+                tr(
+                    "there are scales for {count} layers that {part} does not have, such as {unknown}",
+                    count=len(unknown),
+                    part=weights.part,
+                    unknown=unknown[0],
+                ),
+                tr("they were made for another model: calibrate this one"),
             )
         return network.run(Int8(ops, scales, names, largest_weight), weights, inputs)
 
@@ -79,7 +85,10 @@ def scales_of(record: Record, keep: Collection[str] | None = None) -> Scales:
     kept = frozenset(delicate(record) if keep is None else keep)
     unknown = sorted(kept - record.keys())
     if unknown:
-        raise UsageError(f"no layer is called {unknown[0]!r}", "layers are called as in the checkpoint, less .weight")
+        raise UsageError(
+            tr("no layer is called {unknown!r}", unknown=unknown[0]),
+            tr("layers are called as in the checkpoint, less .weight"),
+        )
     return {
         name: clipped(seen.inputs)
         for name, seen in record.items()

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from nutshell.compress.histogram import Histogram
 from nutshell.compress.wrap import Names, Wrapper, layer_names
 from nutshell.errors import EngineError, Shape
+from nutshell.language import tr
 from nutshell.networks.ops import Int8Weight, Network, Ops, Padding, Weight
 from nutshell.weights import Tensor, Weights
 
@@ -61,7 +62,9 @@ class Observe(Wrapper[T]):
         if values is None:
             return
         if not np.isfinite(values).all():
-            raise EngineError(f"the input of {name} is not finite, so it has no scale", "calibrate in float32")
+            raise EngineError(
+                tr("the input of {name} is not finite, so it has no scale", name=name), tr("calibrate in float32")
+            )
         self._record.setdefault(name, Seen(weight.shape)).inputs.add(values)
 
 
@@ -82,5 +85,6 @@ def _values(x: Any) -> npt.NDArray[np.float32] | None:
     if hasattr(x, "detach"):
         return None if x.device.type == "meta" else np.asarray(x.detach().float().cpu().numpy())
     raise EngineError(
-        f"a {type(x).__name__} holds no values to observe", "calibrate with the engine numpy or torch, which compute"
+        tr("a {name} holds no values to observe", name=type(x).__name__),
+        tr("calibrate with the engine numpy or torch, which compute"),
     )

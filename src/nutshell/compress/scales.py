@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from nutshell.compress.histogram import Histogram
 from nutshell.errors import CorruptFile
+from nutshell.language import tr
 from nutshell.weights import Tensor
 
 # Largest int8 weights. x86 processors without VNNI add two products of an input and a weight in 16 bits
@@ -101,7 +102,9 @@ def int8_rows(weight: Tensor, largest: int = FULL_WEIGHT) -> tuple[npt.NDArray[n
     rows = values.reshape(len(values), -1)
     reach = np.abs(rows).max(axis=1)
     if not np.isfinite(reach).all():
-        raise CorruptFile(f"{weight.name} holds values that are not finite", "download the model again")
+        raise CorruptFile(
+            tr("{name} holds values that are not finite", name=weight.name), tr("download the model again")
+        )
     scales = reach / np.float32(largest)
     # A channel of zeros, or as good as: its scale must not vanish.
     scales = np.where(scales < _LEAST, np.float32(1), scales)

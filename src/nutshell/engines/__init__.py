@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nutshell.engines.engine import Engine, Session
 from nutshell.errors import UsageError
+from nutshell.language import tr
 
 NAMES = ("openvino", "onnx", "torch", "numpy")
 """Every engine, fastest on a common processor first."""
@@ -18,7 +19,9 @@ def open_engine(name: str) -> Engine:
     """
     kind, _, device = name.partition(":")
     if device and kind != "torch":
-        raise UsageError(f"the engine {kind!r} takes no device", "only torch does: torch:cuda, torch:mps")
+        raise UsageError(
+            tr("the engine {kind!r} takes no device", kind=kind), tr("only torch does: torch:cuda, torch:mps")
+        )
     # Imported here so that only the engine in use costs start-up time and memory.
     if kind == "openvino":
         from nutshell.engines.openvino_engine import OpenVinoEngine
@@ -36,4 +39,4 @@ def open_engine(name: str) -> Engine:
         from nutshell.engines.numpy_engine import NumpyEngine
 
         return NumpyEngine()
-    raise UsageError(f"there is no engine {name!r}", f"choose one of {', '.join(NAMES)}")
+    raise UsageError(tr("there is no engine {name!r}", name=name), tr("choose one of {names}", names=", ".join(NAMES)))

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from nutshell.engines.heap import trim_heap
 from nutshell.errors import EngineError, EngineUnavailable
+from nutshell.language import tr
 from nutshell.networks.ops import Input, Network
 from nutshell.weights import Weights
 
@@ -37,9 +38,16 @@ class OnnxSession:
 
     def __call__(self, **inputs: Array) -> npt.NDArray[np.float32]:
         if self._session is None:
-            raise EngineError(f"the session of {self._name} is closed")
+            raise EngineError(tr("the session of {name} is closed", name=self._name))
         if inputs.keys() != self._inputs.keys():
-            raise EngineError(f"{self._name} takes {', '.join(self._inputs)}, not {', '.join(inputs)}")
+            raise EngineError(
+                tr(
+                    "{name} takes {inputs}, not {inputs2}",
+                    name=self._name,
+                    inputs=", ".join(self._inputs),
+                    inputs2=", ".join(inputs),
+                )
+            )
         feeds = {
             name: np.ascontiguousarray(inputs[name], np.int64 if given.integer else np.float32)
             for name, given in self._inputs.items()
@@ -47,7 +55,9 @@ class OnnxSession:
         try:
             (output,) = self._session.run(None, feeds)
         except self._failures as error:
-            raise EngineError(f"ONNX Runtime failed while it ran {self._name}: {_one_line(error)}") from error
+            raise EngineError(
+                tr("ONNX Runtime failed while it ran {name}: {reason}", name=self._name, reason=_one_line(error))
+            ) from error
         # A copy: the output may lie in the arena, and would keep all of it past `close`.
         return np.array(output, np.float32)
 
@@ -80,13 +90,14 @@ class OnnxEngine:
             from nutshell.engines.onnx_ops import OnnxOps
         except ImportError as error:
             raise EngineUnavailable(
-                f"ONNX Runtime cannot be imported: {error}", "pip install onnxruntime onnx-ir"
+                tr("ONNX Runtime cannot be imported: {error}", error=error), tr("pip install onnxruntime onnx-ir")
             ) from error
         here = onnxruntime.get_available_providers()
         missing = [name for name in map(_provider_name, providers) if name not in here]
         if missing:
             raise EngineUnavailable(
-                f"this build of ONNX Runtime has no {', '.join(missing)}", f"it has {', '.join(here)}"
+                tr("this build of ONNX Runtime has no {missing}", missing=", ".join(missing)),
+                tr("it has {here}", here=", ".join(here)),
             )
         # Official Windows builds report usage to Microsoft unless told not to.
         onnxruntime.disable_telemetry_events()
@@ -103,7 +114,10 @@ class OnnxEngine:
         self, network: Network, weights: Weights, precision: str = "f32", threads: int | None = None
     ) -> OnnxSession:
         if precision not in self.precisions:
-            raise EngineUnavailable(f"ONNX Runtime has no {precision} here", f"use {', '.join(self.precisions)}")
+            raise EngineUnavailable(
+                tr("ONNX Runtime has no {precision} here", precision=precision),
+                tr("use {precisions}", precisions=", ".join(self.precisions)),
+            )
         ops = self._ops()
         inputs = {name: ops.input(name, given) for name, given in network.inputs.items()}
         model = ops.model(network.name, inputs, network.run(ops, weights, inputs))
@@ -118,7 +132,9 @@ class OnnxEngine:
                 disabled_optimizers=["ConstantFolding"] if self.lean else None,
             )
         except self._failures as error:
-            raise EngineError(f"ONNX Runtime cannot load {network.name}: {_one_line(error)}") from error
+            raise EngineError(
+                tr("ONNX Runtime cannot load {name}: {reason}", name=network.name, reason=_one_line(error))
+            ) from error
         return OnnxSession(session, held, network, self._failures)
 
     def _hand_over(self, options: Any, ops: OnnxOps) -> list[Any]:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from nutshell.engines.heap import trim_heap
 from nutshell.errors import EngineError, EngineUnavailable
+from nutshell.language import tr
 from nutshell.networks.ops import Network
 from nutshell.weights import Weights
 
@@ -28,11 +29,13 @@ class OpenVinoSession:
 
     def __call__(self, **inputs: Array) -> npt.NDArray[np.float32]:
         if self._request is None:
-            raise EngineError(f"the session of {self._name} is closed")
+            raise EngineError(tr("the session of {name} is closed", name=self._name))
         try:
             results = self._request.infer(inputs, share_inputs=True)
         except RuntimeError as error:
-            raise EngineError(f"OpenVINO failed while it ran {self._name}: {_first_line(error)}") from error
+            raise EngineError(
+                tr("OpenVINO failed while it ran {name}: {reason}", name=self._name, reason=_first_line(error))
+            ) from error
         # The request reuses its output buffer, so the caller gets a copy.
         return np.array(results[0], np.float32)
 
@@ -55,7 +58,9 @@ class OpenVinoEngine:
             from nutshell.engines.openvino_library import openvino
             from nutshell.engines.openvino_ops import OpenVinoOps
         except ImportError as error:
-            raise EngineUnavailable(f"OpenVINO cannot be imported: {error}", "pip install openvino") from error
+            raise EngineUnavailable(
+                tr("OpenVINO cannot be imported: {error}", error=error), tr("pip install openvino")
+            ) from error
         self._core = openvino.Core()
         self._openvino = openvino
         self._ops = OpenVinoOps
@@ -72,7 +77,8 @@ class OpenVinoEngine:
     ) -> OpenVinoSession:
         if precision not in self.precisions:
             raise EngineUnavailable(
-                f"OpenVINO has no {precision} on this processor", f"use one of {', '.join(self.precisions)}"
+                tr("OpenVINO has no {precision} on this processor", precision=precision),
+                tr("use one of {precisions}", precisions=", ".join(self.precisions)),
             )
         ops = self._ops()
         parameters = {name: ops.input(name, given) for name, given in network.inputs.items()}
@@ -89,7 +95,8 @@ class OpenVinoEngine:
             compiled = self._core.compile_model(model, "CPU", config)
         except RuntimeError as error:
             raise EngineError(
-                f"OpenVINO cannot compile {network.name}: {_first_line(error)}", "try --engine onnx"
+                tr("OpenVINO cannot compile {name}: {reason}", name=network.name, reason=_first_line(error)),
+                tr("try --engine onnx"),
             ) from error
         return OpenVinoSession(compiled, network.name, ops.held)
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from nutshell.engines.heap import trim_heap
 from nutshell.errors import EngineError, EngineUnavailable, UsageError
+from nutshell.language import tr
 from nutshell.networks.ops import Network
 from nutshell.weights import Weights
 
@@ -33,10 +34,17 @@ class TorchSession:
 
     def __call__(self, **inputs: Array) -> npt.NDArray[np.float32]:
         if self._network is None or self._weights is None:
-            raise EngineError(f"the session of {self._name} is closed")
+            raise EngineError(tr("the session of {name} is closed", name=self._name))
         expected = self._network.inputs
         if inputs.keys() != expected.keys():
-            raise EngineError(f"{self._name} takes {', '.join(expected)}, not {', '.join(inputs)}")
+            raise EngineError(
+                tr(
+                    "{name} takes {expected}, not {inputs}",
+                    name=self._name,
+                    expected=", ".join(expected),
+                    inputs=", ".join(inputs),
+                )
+            )
         torch = self._torch
         with _torch_errors(torch, f"while it ran {self._name}"), self._thread_count(), torch.inference_mode():
             values = {
@@ -83,13 +91,18 @@ class TorchEngine:
     def __init__(self, device: str = "cpu") -> None:
         kind = device.partition(":")[0]
         if kind not in DEVICES:
-            raise UsageError(f"there is no device {device!r}", f"choose one of {', '.join(DEVICES)}")
+            raise UsageError(
+                tr("there is no device {device!r}", device=device),
+                tr("choose one of {devices}", devices=", ".join(DEVICES)),
+            )
         try:
             import torch
 
             from nutshell.engines.torch_ops import ShapeOps, TorchOps
         except ImportError as error:
-            raise EngineUnavailable(f"PyTorch cannot be imported: {error}", "pip install 'nutshell[torch]'") from error
+            raise EngineUnavailable(
+                tr("PyTorch cannot be imported: {error}", error=error), tr("pip install 'nutshell[torch]'")
+            ) from error
         _require(torch, kind, device)
         self.device = device
         self.precisions = _precisions(torch, kind, device)
@@ -102,7 +115,8 @@ class TorchEngine:
     ) -> TorchSession:
         if precision not in self.precisions:
             raise EngineUnavailable(
-                f"PyTorch has no {precision} on {self.device} here", f"use one of {', '.join(self.precisions)}"
+                tr("PyTorch has no {precision} on {device} here", precision=precision, device=self.device),
+                tr("use one of {precisions}", precisions=", ".join(self.precisions)),
             )
         ops = self._ops(self.device, precision)
         shapes = self._shapes(ops, precision)
@@ -124,13 +138,13 @@ def _require(torch: Any, kind: str, device: str) -> None:
             import torch_npu  # noqa: F401 - importing it registers torch.npu
         except ImportError as error:
             raise EngineUnavailable(
-                f"Ascend's torch_npu cannot be imported: {error}", "pip install torch_npu"
+                tr("Ascend's torch_npu cannot be imported: {error}", error=error), tr("pip install torch_npu")
             ) from error
     module = torch.backends.mps if kind == "mps" else getattr(torch, kind, None)
     if kind != "cpu" and (module is None or not module.is_available()):
         raise EngineUnavailable(
-            f"this PyTorch ({torch.__version__}) finds no {kind} device",
-            f"install PyTorch's build for {kind} (pytorch.org), check the driver, or use another engine",
+            tr("this PyTorch ({version}) finds no {kind} device", version=torch.__version__, kind=kind),
+            tr("install PyTorch's build for {kind} (pytorch.org), check the driver, or use another engine", kind=kind),
         )
     with _torch_errors(torch, f"when it was asked for {device}", EngineUnavailable):
         torch.zeros(1, device=device)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from nutshell.errors import UnsupportedModel
+from nutshell.language import tr
 from nutshell.networks import layers
 from nutshell.networks.blocks import Widths, attention, resnet_block
 from nutshell.networks.ops import Input, Network, Ops
@@ -46,7 +47,9 @@ class AutoencoderKLConfig:
         for key, kind in (("down_block_types", "DownEncoderBlock2D"), ("up_block_types", "UpDecoderBlock2D")):
             for name in config.get(key, ()):
                 if name != kind:
-                    raise UnsupportedModel(f"this autoencoder is built of {name!r}, which this version does not run")
+                    raise UnsupportedModel(
+                        tr("this autoencoder is built of {name!r}, which this version does not run", name=name)
+                    )
         return AutoencoderKLConfig(
             channels=tuple(config.get("block_out_channels", (64,))),
             layers=config.get("layers_per_block", 1),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from nutshell.errors import UnsupportedModel
+from nutshell.language import tr
 from nutshell.networks import layers
 from nutshell.networks.ops import Input, Network, Ops
 from nutshell.weights import Tensor, Weights
@@ -40,7 +41,14 @@ class AutoencoderTinyConfig:
         """From diffusers' config.json."""
         for key, only in (("act_fn", "relu"), ("upsampling_scaling_factor", 2), ("upsample_fn", "nearest")):
             if config.get(key, only) != only:
-                raise UnsupportedModel(f"this tiny autoencoder has {key}={config[key]!r}; only {only!r} is supported")
+                raise UnsupportedModel(
+                    tr(
+                        "this tiny autoencoder has {key}={config!r}; only {only!r} is supported",
+                        key=key,
+                        config=config[key],
+                        only=only,
+                    )
+                )
         return AutoencoderTinyConfig(
             encoder_channels=tuple(config.get("encoder_block_out_channels", (64, 64, 64, 64))),
             decoder_channels=tuple(config.get("decoder_block_out_channels", (64, 64, 64, 64))),

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nutshell.errors import UnsupportedModel, UsageError
+from nutshell.language import tr
 from nutshell.networks import layers
 from nutshell.networks.ops import Input, Network, Ops
 from nutshell.weights import Tensor, Weights
@@ -48,7 +49,9 @@ class ClipTextConfig:
         config = config.get("text_config", config)
         activation = config.get("hidden_act", "quick_gelu")
         if activation not in ("quick_gelu", "gelu"):
-            raise UnsupportedModel(f"the text encoder's activation {activation!r} is not supported")
+            raise UnsupportedModel(
+                tr("the text encoder's activation {activation!r} is not supported", activation=activation)
+            )
         return ClipTextConfig(
             width=config["hidden_size"],
             inner_width=config["intermediate_size"],
@@ -92,8 +95,12 @@ def text_encoder(config: ClipTextConfig, batch: int = 1, clip_skip: int = 0) -> 
     depth = config.layers - config.unused_layers - clip_skip
     if clip_skip < 0 or depth < 1:
         raise UsageError(
-            f"clip skip {clip_skip} does not fit a text encoder of {config.layers} layers",
-            f"use 0 to {config.layers - config.unused_layers - 1}",
+            tr(
+                "clip skip {clip_skip} does not fit a text encoder of {layers} layers",
+                clip_skip=clip_skip,
+                layers=config.layers,
+            ),
+            tr("use 0 to {layers}", layers=config.layers - config.unused_layers - 1),
         )
     shape = (batch, config.positions, config.width)
     return Network(
@@ -155,7 +162,11 @@ def token_vectors(
             out[place] = extra[token - config.vocabulary]
         else:
             raise UnsupportedModel(
-                f"the tokenizer gives token {token}, the text encoder knows {config.vocabulary}",
-                "the tokenizer belongs to another model",
+                tr(
+                    "the tokenizer gives token {token}, the text encoder knows {vocabulary}",
+                    token=token,
+                    vocabulary=config.vocabulary,
+                ),
+                tr("the tokenizer belongs to another model"),
             )
     return out

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nutshell.errors import UnsupportedModel
+from nutshell.language import tr
 from nutshell.weights import Weights
 
 _DOWN = {"CrossAttnDownBlock2D": True, "DownBlock2D": False}
@@ -71,8 +72,8 @@ class UNetConfig:
             value = config.get(key, off)
             if value != off and not (off is False and isinstance(value, list) and not any(value)):
                 raise UnsupportedModel(
-                    f"this UNet uses {key}={value!r}, which this version does not run",
-                    "Stable Diffusion 1.x and 2.x and their descendants run",
+                    tr("this UNet uses {key}={value!r}, which this version does not run", key=key, value=value),
+                    tr("Stable Diffusion 1.x and 2.x and their descendants run"),
                 )
         channels = tuple(config.get("block_out_channels", (320, 640, 1280, 1280)))
         levels = len(channels)
@@ -81,7 +82,9 @@ class UNetConfig:
         mid = config.get("mid_block_type", "UNetMidBlock2DCrossAttn")
         widths = set(_per_level(config.get("cross_attention_dim", 1280), levels, "cross_attention_dim"))
         if len(widths) != 1:
-            raise UnsupportedModel("this UNet has cross-attention of several widths, which this version does not run")
+            raise UnsupportedModel(
+                tr("this UNet has cross-attention of several widths, which this version does not run")
+            )
         return UNetConfig(
             channels=channels,
             down_attention=tuple(_known(name, _DOWN) for name in down),
@@ -151,13 +154,15 @@ def _per_level(value: int | Sequence[int], levels: int, name: str) -> tuple[int,
     if isinstance(value, int):
         return (value,) * levels
     if len(value) != levels or not all(isinstance(item, int) for item in value):
-        raise UnsupportedModel(f"this UNet's {name} {value!r} does not fit its {levels} levels")
+        raise UnsupportedModel(
+            tr("this UNet's {name} {value!r} does not fit its {levels} levels", name=name, value=value, levels=levels)
+        )
     return tuple(value)
 
 
 def _known(name: Any, kinds: Mapping[Any, Any]) -> Any:
     if name not in kinds:
-        raise UnsupportedModel(f"this UNet is built of {name!r}, which this version does not run")
+        raise UnsupportedModel(tr("this UNet is built of {name!r}, which this version does not run", name=name))
     return kinds[name]
 
 

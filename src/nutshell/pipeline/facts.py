@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from nutshell.catalogue import ModelCard
 from nutshell.engines.cost import CostOps
 from nutshell.errors import UnsupportedModel, UsageError
+from nutshell.language import tr
 from nutshell.networks import autoencoder_kl, autoencoder_tiny, clip_text, unet
 from nutshell.networks.autoencoder_kl import AutoencoderKLConfig
 from nutshell.networks.autoencoder_tiny import AutoencoderTinyConfig
@@ -90,7 +91,7 @@ def read_vae(part: Part) -> AutoencoderConfig:
         _account(lambda: autoencoder_tiny.account(small, part.weights, CostOps()), part)
         return small
     if kind not in (None, "AutoencoderKL"):
-        raise UnsupportedModel(f"this model's autoencoder is a {kind}, which this version does not run")
+        raise UnsupportedModel(tr("this model's autoencoder is a {kind}, which this version does not run", kind=kind))
     config = AutoencoderKLConfig.read(part.config) if part.config else AutoencoderKLConfig.infer(part.weights)
     _account(lambda: autoencoder_kl.account(config, part.weights, CostOps()), part)
     return config
@@ -102,8 +103,8 @@ def _account(run: Callable[[], object], part: Part) -> None:
         run()
     except ValueError as error:
         raise UnsupportedModel(
-            f"the sizes of {part.name} do not fit together: {error}",
-            "the file may be of another architecture; a diffusers folder states its sizes",
+            tr("the sizes of {name} do not fit together: {error}", name=part.name, error=error),
+            tr("the file may be of another architecture; a diffusers folder states its sizes"),
         ) from error
 
 
@@ -118,15 +119,23 @@ def read_facts(
     autoencoder = read_vae(vae)
     if denoiser.condition_width != text.width:
         raise UnsupportedModel(
-            f"the denoiser reads conditions of width {denoiser.condition_width}, the text encoder writes {text.width}",
-            "the parts belong to different models",
+            tr(
+                "the denoiser reads conditions of width {condition_width}, the text encoder writes {width}",
+                condition_width=denoiser.condition_width,
+                width=text.width,
+            ),
+            tr("the parts belong to different models"),
         )
     latent = autoencoder.latent_channels
     if denoiser.out_channels != latent or denoiser.in_channels not in (latent, 2 * latent + 1):
         raise UnsupportedModel(
-            f"the denoiser maps {denoiser.in_channels} to {denoiser.out_channels} channels, "
-            f"the autoencoder has {latent}",
-            "the parts belong to different models",
+            tr(
+                "the denoiser maps {in_channels} to {out_channels} channels, the autoencoder has {latent}",
+                in_channels=denoiser.in_channels,
+                out_channels=denoiser.out_channels,
+                latent=latent,
+            ),
+            tr("the parts belong to different models"),
         )
     diffusion = _diffusion(checkpoint, prediction or (card.prediction if card else None))
     preview = card.preview if card and card.preview else _SD_PREVIEW

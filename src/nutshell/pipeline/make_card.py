@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nutshell.catalogue import ModelCard
 from nutshell.errors import ModelError, UnsupportedModel, UsageError
+from nutshell.language import tr
 from nutshell.networks.autoencoder_kl import AutoencoderKLConfig
 from nutshell.pipeline.facts import read_facts, read_vae
 from nutshell.pipeline.inspect_checkpoint import Description, describe_checkpoint
@@ -34,10 +35,11 @@ def make_card(
         return card.replace(name=name, title=title, licence=licence, path=where)
     if described.layout == "embedding":
         raise UnsupportedModel(
-            f"{path} is a textual-inversion embedding, not a model", f"use it with --embedding {path}"
+            tr("{path} is a textual-inversion embedding, not a model", path=path),
+            tr("use it with --embedding {path}", path=path),
         )
     if described.problem:
-        raise UnsupportedModel(f"{path} cannot run: {described.problem}", described.hint)
+        raise UnsupportedModel(tr("{path} cannot run: {problem}", path=path, problem=described.problem), described.hint)
     checkpoint = open_checkpoint(path)
     with checkpoint.open("vae") as vae:
         facts = read_facts(checkpoint, vae, name, prediction=prediction)
@@ -62,7 +64,9 @@ def check_card_name(name: str) -> str:
     """A name that can be a file's on any disk, and is no path and no flag. Raises UsageError."""
     bad = not name or len(name) > LONGEST_NAME or name[0] in ".- " or name[-1] in ". "
     if bad or any(char in _FORBIDDEN or not char.isprintable() for char in name):
-        raise UsageError(f"{name[:60]!r} cannot be a model's name", "choose one with --name, such as my-model")
+        raise UsageError(
+            tr("{name!r} cannot be a model's name", name=name[:60]), tr("choose one with --name, such as my-model")
+        )
     return name
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from nutshell import __version__
 from nutshell.engines import NAMES, Engine, open_engine
 from nutshell.errors import EngineUnavailable, ModelNotFound, UsageError
+from nutshell.language import tr
 from nutshell.machine import PeakMeter, probe
 from nutshell.networks.autoencoder_tiny import AutoencoderTinyConfig
 from nutshell.pipeline.draw import Kit, draw
@@ -150,13 +151,16 @@ class Model:
         """
         unknown = sorted(set(request) - _FIELDS)
         if unknown:
-            raise UsageError(f"generate has no argument {unknown[0]!r}", f"known: {', '.join(sorted(_FIELDS))}")
+            raise UsageError(
+                tr("generate has no argument {unknown!r}", unknown=unknown[0]),
+                tr("known: {fields}", fields=", ".join(sorted(_FIELDS))),
+            )
         return next(self.draw(Request(prompt, **request), on_step))
 
     def draw(self, request: Request, on_step: OnStep | None = None) -> Iterator[Picture]:
         """Yield the request's pictures, each as soon as it is done."""
         if self._closed:
-            raise UsageError("this model has been closed", "load it again")
+            raise UsageError(tr("this model has been closed"), tr("load it again"))
         begun, meter = time.perf_counter(), PeakMeter()
         order = self._order(request)
         self._tell(order.notices)
@@ -244,14 +248,16 @@ def _engine() -> Engine:
             return open_engine(candidate)
         except EngineUnavailable:
             continue
-    raise EngineUnavailable("no engine is installed", "pip install openvino")
+    raise EngineUnavailable(tr("no engine is installed"), tr("pip install openvino"))
 
 
 def _tiny_preview(path: Path, engine: Engine, precision: str | None) -> TinyPreview:
     part = open_part(path, "vae")
     config = read_vae(part)
     if not isinstance(config, AutoencoderTinyConfig):
-        raise UsageError(f"{path} is a full autoencoder, too slow for previews", "name a tiny one (TAESD)")
+        raise UsageError(
+            tr("{path} is a full autoencoder, too slow for previews", path=path), tr("name a tiny one (TAESD)")
+        )
     return TinyPreview(engine, part, config, precision)
 
 
@@ -262,8 +268,13 @@ def _tokenizer(checkpoint: Checkpoint, facts: Facts) -> Tokenizer:
     bundled = Tokenizer.bundled(facts.text.positions, **({"pad_id": 0} if facts.text.activation == "gelu" else {}))
     if facts.text.vocabulary < bundled.vocabulary_size:
         raise ModelNotFound(
-            f"{checkpoint.path} has no tokenizer folder, and its text encoder knows {facts.text.vocabulary} tokens, "
-            f"not CLIP's {bundled.vocabulary_size}",
-            "the model folder is incomplete",
+            tr(
+                "{path} has no tokenizer folder, and its text encoder knows {vocabulary} tokens, not CLIP's "
+                "{vocabulary_size}",
+                path=checkpoint.path,
+                vocabulary=facts.text.vocabulary,
+                vocabulary_size=bundled.vocabulary_size,
+            ),
+            tr("the model folder is incomplete"),
         )
     return bundled

@@ -9,6 +9,7 @@ from typing import Any
 from nutshell.catalogue import ModelCard
 from nutshell.engines.cost import CostOps, price
 from nutshell.errors import UnsupportedModel
+from nutshell.language import tr
 from nutshell.networks.autoencoder_kl import AutoencoderKLConfig
 from nutshell.networks.autoencoder_tiny import AutoencoderTinyConfig
 from nutshell.networks.clip_text import ClipTextConfig, text_encoder
@@ -71,7 +72,7 @@ def card_need(card: ModelCard, width: int, height: int, steps: int) -> Need:
     """
     absent = [part for part in PARTS if part not in card.shapes]
     if absent:
-        raise UnsupportedModel(f"the sizes of {', '.join(absent)} are not known here")
+        raise UnsupportedModel(tr("the sizes of {absent} are not known here", absent=", ".join(absent)))
     ops, dtype = CostOps(), _stored_type(card)
     text, denoiser = ClipTextConfig.read(card.shapes["text_encoder"]), _unet_config(card.shapes["unet"])
     autoencoder = _vae_config(card.shapes["vae"])

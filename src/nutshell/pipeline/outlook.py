@@ -9,6 +9,7 @@ from functools import partial
 
 from nutshell.catalogue import ModelCard
 from nutshell.errors import EngineUnavailable, ModelError, ModelNotFound, NotEnoughMemory
+from nutshell.language import tr
 from nutshell.pipeline.facts import read_facts
 from nutshell.pipeline.needs import PARTS, card_need, facts_need
 from nutshell.plan import Need, Plan, Planner
@@ -86,7 +87,7 @@ def subject(card: ModelCard | None, found: Found | None) -> Iterator[Subject]:
     """From the files' headers where they are here, else from the card. Raises ModelError."""
     if found is None:
         if card is None:
-            raise ModelNotFound("there are neither files nor a card to reckon with")
+            raise ModelNotFound(tr("there are neither files nor a card to reckon with"))
         yield Subject(card.width, card.height, card.steps, partial(card_need, card))
         return
     checkpoint = open_checkpoint(found.path, base=found.base)

@@ -28,6 +28,7 @@ from PIL import Image, ImageFile, PngImagePlugin
 from nutshell import __version__
 from nutshell.errors import NutshellError, OutputError, UsageError
 from nutshell.files import writing
+from nutshell.language import tr
 from nutshell.sampling import find_sampler
 
 Parameters = dict[str, Any]
@@ -274,7 +275,10 @@ def save_png(image: Image.Image, parameters: Mapping[str, Any], path: Path) -> P
             try:
                 image.convert("RGB").save(file, form, exif=_exif(text), **quality)
             except ValueError as error:
-                raise OutputError(f"the prompt is too long for {path.suffix}: {error}", "save it as .png") from error
+                raise OutputError(
+                    tr("the prompt is too long for {suffix}: {error}", suffix=path.suffix, error=error),
+                    tr("save it as .png"),
+                ) from error
     return path
 
 
@@ -283,8 +287,13 @@ def format_of(path: Path) -> str:
     form = _FORMATS.get(path.suffix.lower() or ".png")
     if form is None and not path.exists():
         raise OutputError(
-            f"cannot write {path}: pictures are written as {', '.join(_FORMATS)}, not {path.suffix}",
-            "name the file with one of these endings",
+            tr(
+                "cannot write {path}: pictures are written as {formats}, not {suffix}",
+                path=path,
+                formats=", ".join(_FORMATS),
+                suffix=path.suffix,
+            ),
+            tr("name the file with one of these endings"),
         )
     return form or "PNG"
 
@@ -299,11 +308,14 @@ def read_parameters(path: str | Path) -> Parameters:
         with Image.open(path) as image:
             text, foreign = _texts(image)
     except FileNotFoundError:
-        raise UsageError(f"there is no file {path}", "check the path") from None
+        raise UsageError(tr("there is no file {path}", path=path), tr("check the path")) from None
     except NutshellError:
         raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UsageError(f"{path} cannot be read as a picture: {error}", "give a PNG, JPEG or WebP file") from error
+        raise UsageError(
+            tr("{path} cannot be read as a picture: {error}", path=path, error=error),
+            tr("give a PNG, JPEG or WebP file"),
+        ) from error
     if text:
         return from_text(text)
     return foreign

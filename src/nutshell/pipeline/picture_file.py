@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from nutshell.errors import UsageError
+from nutshell.language import tr
 
 MOST_PIXELS = 64_000_000  # 256 MB as RGBA; cameras make up to about 60 million
 # Not everything that Pillow knows: some of its formats start other programs (EPS starts Ghostscript).
@@ -18,9 +19,9 @@ _FORMATS_HINT = f"give one of {', '.join(FORMATS)}"
 def open_picture(path: Path) -> Image.Image:
     """Read a picture whole. Raises UsageError if it is missing, damaged, too large, or no picture."""
     if not path.exists():
-        raise UsageError(f"there is no picture {path}", "check the path")
+        raise UsageError(tr("there is no picture {path}", path=path), tr("check the path"))
     if not path.is_file():
-        raise UsageError(f"{path} is not a file", _FORMATS_HINT)
+        raise UsageError(tr("{path} is not a file", path=path), _FORMATS_HINT)
     try:
         with warnings.catch_warnings():
             # The limit below is stricter than the one that Pillow warns of.
@@ -28,9 +29,14 @@ def open_picture(path: Path) -> Image.Image:
             with Image.open(path, formats=FORMATS) as image:
                 if image.width * image.height > MOST_PIXELS:
                     raise UsageError(
-                        f"{path} is too large: {image.width}x{image.height} pixels, at most {MOST_PIXELS // 10**6} "
-                        "million can be read",
-                        "make it smaller first",
+                        tr(
+                            "{path} is too large: {width}x{height} pixels, at most {most_pixels} million can be read",
+                            path=path,
+                            width=image.width,
+                            height=image.height,
+                            most_pixels=MOST_PIXELS // 10**6,
+                        ),
+                        tr("make it smaller first"),
                     )
                 image.load()
                 return _eight_bits(image.copy())
@@ -38,10 +44,13 @@ def open_picture(path: Path) -> Image.Image:
         what = "is empty" if path.stat().st_size == 0 else "is not a picture that can be read"
         raise UsageError(f"{path} {what}", _FORMATS_HINT) from None
     except Image.DecompressionBombError:
-        raise UsageError(f"{path} is too large to be read safely", "make it smaller first") from None
+        raise UsageError(tr("{path} is too large to be read safely", path=path), tr("make it smaller first")) from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise UsageError(f"{path} cannot be read: {reason}", "open and save it again in another program") from error
+        raise UsageError(
+            tr("{path} cannot be read: {reason}", path=path, reason=reason),
+            tr("open and save it again in another program"),
+        ) from error
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

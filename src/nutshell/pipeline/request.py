@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from nutshell.errors import UsageError
+from nutshell.language import tr
 
 LARGEST_SIDE = 4096
 MOST_STEPS = 1000
@@ -52,7 +53,13 @@ class Request:
             if side is not None and (side < 8 or side % 8 or side > LARGEST_SIDE):
                 near = min(max(8, round(side / 8) * 8), LARGEST_SIDE)
                 raise UsageError(
-                    f"{name} {side} is not a multiple of 8 between 8 and {LARGEST_SIDE}", f"the nearest is {near}"
+                    tr(
+                        "{name} {side} is not a multiple of 8 between 8 and {largest_side}",
+                        name=name,
+                        side=side,
+                        largest_side=LARGEST_SIDE,
+                    ),
+                    tr("the nearest is {near}", near=near),
                 )
         _within("steps", self.steps, 1, MOST_STEPS)
         _within("count", self.count, 1, MOST_PICTURES)
@@ -63,13 +70,19 @@ class Request:
         _within("mask blur", self.mask_blur, 0, 256)
         first, last = self.guidance_interval
         if not 0 <= first <= last <= 1:
-            raise UsageError(f"the guidance interval {first} to {last} does not lie within 0 to 1")
+            raise UsageError(
+                tr("the guidance interval {first} to {last} does not lie within 0 to 1", first=first, last=last)
+            )
         if self.mask is not None and self.image is None:
-            raise UsageError("a mask needs a picture to apply to", "give the picture too: --image FILE --mask FILE")
+            raise UsageError(
+                tr("a mask needs a picture to apply to"), tr("give the picture too: --image FILE --mask FILE")
+            )
         if self.seed is not None and not -(2**63) <= self.seed < 2**64:
-            raise UsageError(f"the seed {self.seed} has more than 64 bits")
+            raise UsageError(tr("the seed {seed} has more than 64 bits", seed=self.seed))
 
 
 def _within(name: str, value: float | None, low: float, high: float) -> None:
     if value is not None and not (math.isfinite(value) and low <= value <= high):
-        raise UsageError(f"{name} {value} is not between {low} and {high}")
+        raise UsageError(
+            tr("{name} {value} is not between {low} and {high}", name=name, value=value, low=low, high=high)
+        )

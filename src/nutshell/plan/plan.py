@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from nutshell.errors import EngineUnavailable, NotEnoughMemory
+from nutshell.language import tr
 from nutshell.machine import Machine
 from nutshell.plan.candidates import Candidate, every_way
 from nutshell.plan.learn import Ratio, Ratios
@@ -87,11 +88,14 @@ def make_plan(
     rejected = list(refused)
     here = [offer for offer in offers if offer.installed]
     if not here:
-        raise EngineUnavailable("no engine is installed", "pip install openvino")
+        raise EngineUnavailable(tr("no engine is installed"), tr("pip install openvino"))
     usable = [offer for offer in here if precision is None or precision in offer.precisions]
     if not usable:
         known = dict.fromkeys(name for offer in here for name in offer.precisions if name != "int8")
-        raise EngineUnavailable(f"{here[0].name} has no {precision} on this machine", f"use one of {', '.join(known)}")
+        raise EngineUnavailable(
+            tr("{name} has no {precision} on this machine", name=here[0].name, precision=precision),
+            tr("use one of {known}", known=", ".join(known)),
+        )
     every = every_way(offers, need, rates, precision, held_bytes, ratios or Ratios.none(), rejected)
     fits = [each for each in every if not _too_large(each, ceiling)]
     installed = [each for each in fits if each.offer.installed]
@@ -176,7 +180,7 @@ def _not_enough(least: Candidate, ceiling: int, max_memory: int | None, machine:
     if need <= ceiling:
         # Main memory would do; the card's does not.
         room = int(_SHARE_OF_FREE * (least.offer.memory_bytes or 0))
-        return NotEnoughMemory(least.memory.device_bytes, room, "ask for a smaller size, or --engine openvino")
+        return NotEnoughMemory(least.memory.device_bytes, room, tr("ask for a smaller size, or --engine openvino"))
     return NotEnoughMemory(need, ceiling, ceiling_words(need, max_memory, machine.usable_bytes))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nutshell.errors import EngineUnavailable
+from nutshell.language import tr
 from nutshell.machine import Disk, Machine
 from nutshell.plan.installed import Installed
 from nutshell.plan.learn import Ratios
@@ -104,7 +105,8 @@ class Planner:
         if not mine:
             reasons = [f"{item.what}: {item.why}" for item in self.refused]
             raise EngineUnavailable(
-                f"{name} has nothing to compute on here", "; ".join(reasons) or "nutshell doctor lists what is here"
+                tr("{name} has nothing to compute on here", name=name),
+                "; ".join(reasons) or tr("nutshell doctor lists what is here"),
             )
         if precisions is not None:
             mine = tuple(replace(offer, precisions=tuple(precisions), installed=True) for offer in mine)

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nutshell.errors import UsageError
+from nutshell.language import tr
 
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
 SPACINGS = ("leading", "trailing", "linspace")
@@ -66,9 +67,20 @@ class Diffusion:
         if self.curve is not None:
             known("sigma curve", self.curve, CURVES)
         if self.train_steps < 2:
-            raise UsageError(f"a diffusion of {self.train_steps} training steps makes no sense: 2 is the least")
+            raise UsageError(
+                tr(
+                    "a diffusion of {train_steps} training steps makes no sense: 2 is the least",
+                    train_steps=self.train_steps,
+                )
+            )
         if self.trained_betas is not None and len(self.trained_betas) != self.train_steps:
-            raise UsageError(f"{len(self.trained_betas)} trained betas do not fit {self.train_steps} training steps")
+            raise UsageError(
+                tr(
+                    "{count} trained betas do not fit {train_steps} training steps",
+                    count=len(self.trained_betas),
+                    train_steps=self.train_steps,
+                )
+            )
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any] | None) -> Diffusion:
@@ -94,7 +106,7 @@ class Diffusion:
         """Return a copy with some facts changed, such as `prediction="v_prediction"` from a model card."""
         unknown = sorted(set(changes) - {field.name for field in fields(self)})
         if unknown:
-            raise UsageError(f"a diffusion has no {', '.join(unknown)}")
+            raise UsageError(tr("a diffusion has no {unknown}", unknown=", ".join(unknown)))
         return replace(self, **changes)
 
 
@@ -118,7 +130,9 @@ _CURVE_KEYS = {"use_karras_sigmas": "karras", "use_exponential_sigmas": "exponen
 def known(what: str, name: str, names: tuple[str, ...]) -> None:
     """Raise a UsageError that lists `names` unless `name` is one of them."""
     if name not in names:
-        raise UsageError(f"unknown {what} {name!r}", hint=f"known: {', '.join(names)}")
+        raise UsageError(
+            tr("unknown {what} {name!r}", what=what, name=name), hint=tr("known: {names}", names=", ".join(names))
+        )
 
 
 @lru_cache(maxsize=16)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nutshell.errors import UsageError
+from nutshell.language import tr
 from nutshell.sampling.step import Array, Predict
 
 
@@ -27,13 +28,16 @@ def guided(
     """
     begin, end = interval
     if not 0.0 <= begin <= end <= 1.0:
-        raise UsageError(f"a guidance interval from {begin} to {end} makes no sense", hint="use 0 <= begin <= end <= 1")
+        raise UsageError(
+            tr("a guidance interval from {begin} to {end} makes no sense", begin=begin, end=end),
+            hint=tr("use 0 <= begin <= end <= 1"),
+        )
     if not 0.0 <= rescale <= 1.0:
-        raise UsageError(f"a guidance rescale of {rescale} is out of range", hint="use 0 to 1")
+        raise UsageError(tr("a guidance rescale of {rescale} is out of range", rescale=rescale), hint=tr("use 0 to 1"))
     if scale == 1.0:
         return predict_with_condition
     if predict_without is None:
-        raise UsageError("guidance needs the unconditional network too", hint="use a guidance scale of 1")
+        raise UsageError(tr("guidance needs the unconditional network too"), hint=tr("use a guidance scale of 1"))
     without = predict_without
 
     def predict(latent: Array, timestep: float) -> Array:

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nutshell.errors import UsageError
+from nutshell.language import tr
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -41,7 +42,9 @@ class NoiseStream:
     def __init__(self, seed: int) -> None:
         """`seed`: -2**63 to 2**64 - 1, what torch takes; only its low 32 bits count (torch's own rule)."""
         if not _SEED_MIN <= seed <= _SEED_MAX:
-            raise UsageError(f"the seed {seed} is out of range", hint="use a whole number from 0 to 2**63 - 1")
+            raise UsageError(
+                tr("the seed {seed} is out of range", seed=seed), hint=tr("use a whole number from 0 to 2**63 - 1")
+            )
         self.seed = seed
         self._engine = np.random.RandomState(seed & 0xFFFFFFFF)
         self._waiting: float | None = None
@@ -94,7 +97,13 @@ class NoiseStreams:
     def normal(self, shape: Sequence[int]) -> Float32Array:
         """Return noise of `shape`, whose first number is the batch: as many as there are seeds."""
         if shape[0] != len(self._streams):
-            raise UsageError(f"a batch of {shape[0]} needs as many seeds, and {len(self._streams)} were given")
+            raise UsageError(
+                tr(
+                    "a batch of {shape} needs as many seeds, and {count} were given",
+                    shape=shape[0],
+                    count=len(self._streams),
+                )
+            )
         return np.concatenate([stream.normal((1, *shape[1:])) for stream in self._streams])
 
 

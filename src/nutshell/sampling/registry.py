@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nutshell.errors import UsageError
+from nutshell.language import tr
 from nutshell.sampling.consistency import lcm, tcd
 from nutshell.sampling.ddim import ddim
 from nutshell.sampling.dpmpp import dpmpp_2m, dpmpp_2m_sde
@@ -103,9 +104,19 @@ def find_sampler(name: str) -> tuple[Sampler, str | None]:
             wanted, curve = wanted.removesuffix(suffix), suffix_curve
     sampler = _BY_NAME.get(wanted)
     if sampler is None:
-        raise UsageError(f"unknown sampler {name!r}", hint=f"known: {', '.join(row.name for row in SAMPLERS)}")
+        raise UsageError(
+            tr("unknown sampler {name!r}", name=name),
+            hint=tr("known: {samplers}", samplers=", ".join(row.name for row in SAMPLERS)),
+        )
     if curve and not sampler.takes_curve:
-        raise UsageError(f"{sampler.title} takes no sigma curve, and {name!r} asks for {curve!r}")
+        raise UsageError(
+            tr(
+                "{title} takes no sigma curve, and {name!r} asks for {curve!r}",
+                title=sampler.title,
+                name=name,
+                curve=curve,
+            )
+        )
     return sampler, curve
 
 

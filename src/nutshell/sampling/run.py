@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from nutshell.errors import UsageError
+from nutshell.language import tr
 from nutshell.sampling.diffusion import Diffusion
 from nutshell.sampling.inpaint import inpaint_blend
 from nutshell.sampling.noise import Noise
@@ -54,7 +55,7 @@ class Run:
         elif self.whole:
             first = latent * self.schedule.start_scale
         else:
-            raise UsageError("a strength below 1 needs a picture to start from")
+            raise UsageError(tr("a strength below 1 needs a picture to start from"))
         extra = {} if self.eta is None else {"eta": self.eta}
         return self.sampler.sample(predict, first, self.schedule, noise, blend or keep, **extra)
 
@@ -91,9 +92,9 @@ def start(
     if curve is None and sampler.takes_curve and timesteps is None:
         curve = diffusion.curve
     if timesteps is not None and curve not in (None, "model"):
-        raise UsageError(f"explicit timesteps and the sigma curve {curve!r} exclude each other")
+        raise UsageError(tr("explicit timesteps and the sigma curve {curve!r} exclude each other", curve=curve))
     if spacing is not None and not sampler.takes_spacing:
-        raise UsageError(f"{sampler.title} takes its timesteps from its own grid, not from a spacing")
+        raise UsageError(tr("{title} takes its timesteps from its own grid, not from a spacing", title=sampler.title))
     schedule = build_schedule(
         diffusion,
         steps,
@@ -105,8 +106,8 @@ def start(
     schedule = schedule.after(strength)
     if diffusion.prediction == "epsilon" and schedule.levels[0].alpha == 0.0:
         raise UsageError(
-            "at zero signal an epsilon network says nothing about the picture",
-            hint="use a v_prediction network, the spacing 'leading', or another sampler",
+            tr("at zero signal an epsilon network says nothing about the picture"),
+            hint=tr("use a v_prediction network, the spacing 'leading', or another sampler"),
         )
     return Run(sampler, schedule, whole=strength == 1.0, eta=_eta(sampler, eta))
 
@@ -115,7 +116,7 @@ def _eta(sampler: Sampler, eta: float | None) -> float | None:
     if eta is None:
         return sampler.eta
     if sampler.eta is None:
-        raise UsageError(f"{sampler.title} has no eta", hint="leave eta out; DDIM and TCD have one")
+        raise UsageError(tr("{title} has no eta", title=sampler.title), hint=tr("leave eta out; DDIM and TCD have one"))
     if not 0.0 <= eta <= 1.0:
-        raise UsageError(f"an eta of {eta} is out of range", hint="use 0 to 1")
+        raise UsageError(tr("an eta of {eta} is out of range", eta=eta), hint=tr("use 0 to 1"))
     return eta

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nutshell.errors import UsageError
+from nutshell.language import tr
 from nutshell.sampling.diffusion import CURVES, LEAST_SIGNAL, SPACINGS, Diffusion, known, signal_table
 from nutshell.sampling.step import CLEAN, Level
 
@@ -60,12 +61,14 @@ class Schedule:
     def after(self, strength: float) -> Schedule:
         """Keep the last `strength` (0 to 1) of the steps, rounded down, for a run that starts from a picture."""
         if not 0.0 < strength <= 1.0:
-            raise UsageError(f"a strength of {strength} is out of range", hint="use more than 0, up to 1")
+            raise UsageError(
+                tr("a strength of {strength} is out of range", strength=strength), hint=tr("use more than 0, up to 1")
+            )
         count = int(self.steps * strength)
         if count < 1:
             raise UsageError(
-                f"a strength of {strength} leaves none of {self.steps} steps",
-                hint=f"use at least {math.ceil(1 / strength)} steps, or more strength",
+                tr("a strength of {strength} leaves none of {steps} steps", strength=strength, steps=self.steps),
+                hint=tr("use at least {count} steps, or more strength", count=math.ceil(1 / strength)),
             )
         return replace(self, levels=self.levels[-count:], targets=self.targets[-count:])
 
@@ -88,12 +91,18 @@ def build_schedule(
     if timesteps is not None:
         steps = len(timesteps)
     if steps < 1:
-        raise UsageError(f"{steps} steps make no picture", hint="use at least 1")
+        raise UsageError(tr("{steps} steps make no picture", steps=steps), hint=tr("use at least 1"))
     if steps > diffusion.train_steps:
-        raise UsageError(f"{steps} steps are more than the {diffusion.train_steps} the network was trained on")
+        raise UsageError(
+            tr(
+                "{steps} steps are more than the {train_steps} the network was trained on",
+                steps=steps,
+                train_steps=diffusion.train_steps,
+            )
+        )
     if grid in (Grid.WHOLE, Grid.DISTILLED):
         if curve != "model":
-            raise UsageError(f"this sampler takes no sigma curve, and {curve!r} was asked for")
+            raise UsageError(tr("this sampler takes no sigma curve, and {curve!r} was asked for", curve=curve))
         return _from_table(diffusion, steps, grid, spacing, timesteps)
     return _from_ratios(diffusion, steps, grid, spacing, curve, timesteps)
 
@@ -103,7 +112,7 @@ def _from_table(diffusion: Diffusion, steps: int, grid: Grid, spacing: str, chos
     if chosen is not None:
         whole = _checked(np.array(chosen, float), diffusion)
         if np.any(whole != whole.round()):
-            raise UsageError("this sampler takes whole timesteps only")
+            raise UsageError(tr("this sampler takes whole timesteps only"))
     elif grid is Grid.DISTILLED:
         whole = _distilled(diffusion, steps)
     else:
@@ -130,9 +139,17 @@ def _distilled(diffusion: Diffusion, steps: int) -> Floats:
     """Luo et al. 2023 (LCM): `steps` of the `distilled_steps` timesteps, evenly by index, noisiest first."""
     count = diffusion.distilled_steps
     if not 1 <= count <= diffusion.train_steps:
-        raise UsageError(f"{count} distilled steps do not fit {diffusion.train_steps} training steps")
+        raise UsageError(
+            tr(
+                "{count} distilled steps do not fit {train_steps} training steps",
+                count=count,
+                train_steps=diffusion.train_steps,
+            )
+        )
     if steps > count:
-        raise UsageError(f"{steps} steps are more than the {count} the network was distilled on")
+        raise UsageError(
+            tr("{steps} steps are more than the {count} the network was distilled on", steps=steps, count=count)
+        )
     stride = diffusion.train_steps // count
     grid = np.arange(count, 0, -1) * stride - 1
     chosen: Floats = grid[np.floor(np.arange(steps) * (count / steps)).astype(int)].astype(float)
@@ -202,10 +219,17 @@ def _spaced(diffusion: Diffusion, steps: int, spacing: str, whole: bool = True, 
 def _checked(times: Floats, diffusion: Diffusion) -> Floats:
     """Refuse timesteps that repeat, rise or were never trained on."""
     if np.any(np.diff(times) >= 0):
-        raise UsageError(f"{len(times)} timesteps do not all fall", hint="use fewer steps, or another spacing")
+        raise UsageError(
+            tr("{count} timesteps do not all fall", count=len(times)), hint=tr("use fewer steps, or another spacing")
+        )
     if times[0] > diffusion.train_steps - 1 or times[-1] < 0:
         raise UsageError(
-            f"timesteps from {times[0]:g} to {times[-1]:g} leave the trained 0 to {diffusion.train_steps - 1}",
-            hint="use fewer steps, or another spacing",
+            tr(
+                "timesteps from {times:g} to {times2:g} leave the trained 0 to {train_steps}",
+                times=times[0],
+                times2=times[-1],
+                train_steps=diffusion.train_steps - 1,
+            ),
+            hint=tr("use fewer steps, or another spacing"),
         )
     return times

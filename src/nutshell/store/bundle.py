@@ -21,6 +21,7 @@ from typing import Any
 from nutshell.catalogue import ModelCard
 from nutshell.catalogue.write import card_table
 from nutshell.errors import CorruptFile, NutshellError
+from nutshell.language import tr
 from nutshell.store.manifest import Manifest, is_sha256
 from nutshell.store.names import check_paths, folder_name
 
@@ -71,11 +72,16 @@ class Contents:
         try:
             table = json.loads(raw)
             if table["kind"] != KIND:
-                raise CorruptFile(f"{origin} is no bundle of Nutshell", _AGAIN)
+                raise CorruptFile(tr("{origin} is no bundle of Nutshell", origin=origin), _AGAIN)
             if table["format"] != FORMAT:
                 raise CorruptFile(
-                    f"{origin} is a bundle of format {table['format']!r}, and this version reads {FORMAT}",
-                    "update nutshell on this machine, or export the bundle with the version that is here",
+                    tr(
+                        "{origin} is a bundle of format {table!r}, and this version reads {format}",
+                        origin=origin,
+                        table=table["format"],
+                        format=FORMAT,
+                    ),
+                    tr("update nutshell on this machine, or export the bundle with the version that is here"),
                 )
             models = tuple(_model(item, origin) for item in table["models"])
             entries = tuple(_entry(item) for item in table["entries"])
@@ -84,10 +90,12 @@ class Contents:
         except CorruptFile:
             raise
         except NutshellError as error:
-            raise CorruptFile(f"{origin} is no bundle that can be used: {error}", error.hint or _AGAIN) from error
+            raise CorruptFile(
+                tr("{origin} is no bundle that can be used: {error}", origin=origin, error=error), error.hint or _AGAIN
+            ) from error
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise CorruptFile(
-                f"{origin} is no bundle of Nutshell: its list of contents cannot be read", _AGAIN
+                tr("{origin} is no bundle of Nutshell: its list of contents cannot be read", origin=origin), _AGAIN
             ) from error
         _check_complete(models, entries, origin)
         return Contents(models, entries)
@@ -120,8 +128,13 @@ def _check_complete(models: tuple[BundledModel, ...], entries: tuple[Entry, ...]
     """Every file of every model has its entry, and no content comes twice."""
     held = {(entry.sha256, entry.size) for entry in entries if not entry.name.startswith(WHEELS)}
     if not models or len(held) != sum(not entry.name.startswith(WHEELS) for entry in entries):
-        raise CorruptFile(f"{origin} is no bundle that can be used: it lists nothing, or a file twice", _AGAIN)
+        raise CorruptFile(
+            tr("{origin} is no bundle that can be used: it lists nothing, or a file twice", origin=origin), _AGAIN
+        )
     for model in models:
         for file in model.manifest.files:
             if (file.sha256, file.size) not in held:
-                raise CorruptFile(f"{origin} lacks {file.path} of {model.manifest.name}", _AGAIN)
+                raise CorruptFile(
+                    tr("{origin} lacks {path} of {name}", origin=origin, path=file.path, name=model.manifest.name),
+                    _AGAIN,
+                )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nutshell.catalogue import ModelCard, cards
 from nutshell.errors import ModelNotFound, OutputError, UsageError
+from nutshell.language import tr
 from nutshell.store.bundle import BundledModel
 from nutshell.store.find import builtin_folder, find
 from nutshell.store.hashing import sha256_of
@@ -48,11 +49,13 @@ def gather(name: str, store: Store) -> Packed:
     if card is not None and card.path:
         return _from_folder(name, find(name).path, None, card, source="")
     if card is not None:
-        raise ModelNotFound(f"the model {name} is not on this machine", f"nutshell pull {name}")
+        raise ModelNotFound(
+            tr("the model {name} is not on this machine", name=name), tr("nutshell pull {name}", name=name)
+        )
     here = ", ".join([*store.manifests(), *(each.name for each in cards().values() if each.folder or each.path)])
     raise ModelNotFound(
-        f"there is no model named {name!r} here",
-        f"these are here: {here}; nutshell add FILE gives a file of yours a name",
+        tr("there is no model named {name!r} here", name=name),
+        tr("these are here: {here}; nutshell add FILE gives a file of yours a name", here=here),
     )
 
 
@@ -60,7 +63,9 @@ def wheel_files(folder: Path) -> list[Path]:
     """The wheels in a folder, by name. Raises OutputError if there are none."""
     found = sorted(path for path in folder.glob("*.whl") if path.is_file())
     if not found:
-        raise OutputError(f"{folder} holds no wheels (*.whl)", "make some: pip download nutshell -d FOLDER")
+        raise OutputError(
+            tr("{folder} holds no wheels (*.whl)", folder=folder), tr("make some: pip download nutshell -d FOLDER")
+        )
     for path in found:
         check_path(path.name, str(folder))
     return found
@@ -92,7 +97,8 @@ def _plain_name(name: str) -> str:
         return check_name(name)
     except UsageError as error:
         raise UsageError(
-            f"{name!r} cannot travel under this name", "nutshell add FILE --name gives it a plain one, such as my-model"
+            tr("{name!r} cannot travel under this name", name=name),
+            tr("nutshell add FILE --name gives it a plain one, such as my-model"),
         ) from error
 
 

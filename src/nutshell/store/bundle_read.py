@@ -10,6 +10,7 @@ from typing import IO, cast
 
 from nutshell.catalogue import cards, keep_card
 from nutshell.errors import CorruptFile, ModelNotFound, NutshellError, StoreError
+from nutshell.language import tr
 from nutshell.store.bundle import WHEELS, BundledModel, Contents, Entry
 from nutshell.store.bundle_tar import END, Reader, tar_bytes
 from nutshell.store.disk import free_bytes
@@ -45,7 +46,9 @@ def import_bundle(
     try:
         file = path.open("rb")
     except OSError as error:
-        raise ModelNotFound(f"{path} cannot be read: {error.strerror or error}", "check the path") from error
+        raise ModelNotFound(
+            tr("{path} cannot be read: {reason}", path=path, reason=error.strerror or error), tr("check the path")
+        ) from error
     with file:
         reader = Reader(file, path)
         raw = reader.manifest()
@@ -63,8 +66,8 @@ def _check_length(path: Path, want: int) -> None:
     size = path.stat().st_size
     if size < want:
         raise CorruptFile(
-            f"{path} is cut short: {size:,} of {want:,} bytes are there",
-            "copy the bundle again; FAT32 sticks hold files below 4 GB",
+            tr("{path} is cut short: {size:,} of {want:,} bytes are there", path=path, size=size, want=want),
+            tr("copy the bundle again; FAT32 sticks hold files below 4 GB"),
         )
 
 
@@ -84,8 +87,13 @@ def _take_in(
     free = free_bytes(store.folder)
     if free is not None and need > free:
         raise StoreError(
-            f"this needs {need / 1e6:,.0f} MB and {store.folder} has {free / 1e6:,.0f} MB free",
-            "free some space, or choose a folder on another disk with --store",
+            tr(
+                "this needs {need:,.0f} MB and {folder} has {free:,.0f} MB free",
+                need=need / 1000000.0,
+                folder=store.folder,
+                free=free / 1000000.0,
+            ),
+            tr("free some space, or choose a folder on another disk with --store"),
         )
     for entry in contents.entries:
         if entry.name in missing:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from nutshell.errors import CorruptFile, ModelError
+from nutshell.language import tr
 from nutshell.store.bundle import LARGEST_MANIFEST, MANIFEST, Entry
 from nutshell.store.hashing import CHUNK_BYTES
 
@@ -67,9 +68,14 @@ class Reader:
         """The first entry; anything else is no bundle."""
         info = self._header()
         if info is None or info.name != MANIFEST or info.type not in _PLAIN:
-            raise CorruptFile(f"{self.path} is no bundle of Nutshell", "nutshell export MODEL FILE.nut makes one")
+            raise CorruptFile(
+                tr("{path} is no bundle of Nutshell", path=self.path), tr("nutshell export MODEL FILE.nut makes one")
+            )
         if not 0 <= info.size <= LARGEST_MANIFEST:
-            raise CorruptFile(f"{self.path} has a list of contents of {info.size:,} bytes", "do not use it")
+            raise CorruptFile(
+                tr("{path} has a list of contents of {size:,} bytes", path=self.path, size=info.size),
+                tr("do not use it"),
+            )
         raw = self.take(info.size)
         self.take(padding(info.size))
         return raw
@@ -80,7 +86,14 @@ class Reader:
         if info is None or info.type not in _PLAIN or (info.name, info.size) != (entry.name, entry.size):
             found = "its end" if info is None else f"{info.name[:80]!r} ({info.size:,} bytes)"
             raise CorruptFile(
-                f"{self.path} is damaged: {entry.name!r} ({entry.size:,} bytes) should follow, not {found}", _AGAIN
+                tr(
+                    "{path} is damaged: {name!r} ({size:,} bytes) should follow, not {found}",
+                    path=self.path,
+                    name=entry.name,
+                    size=entry.size,
+                    found=found,
+                ),
+                _AGAIN,
             )
         return Member(self, entry.size)
 
@@ -112,10 +125,13 @@ class Reader:
         except OSError as error:
             raise self._unreadable(error) from error
         if len(rest) < len(END) or len(rest) > MOST_PADDING or any(rest):
-            raise CorruptFile(f"{self.path} is damaged: something else follows its last file", _AGAIN)
+            raise CorruptFile(tr("{path} is damaged: something else follows its last file", path=self.path), _AGAIN)
 
     def damaged(self, what: str) -> CorruptFile:
-        return CorruptFile(f"{self.path} is damaged: {what} has other bytes than its list of contents says", _AGAIN)
+        return CorruptFile(
+            tr("{path} is damaged: {what} has other bytes than its list of contents says", path=self.path, what=what),
+            _AGAIN,
+        )
 
     def take(self, count: int) -> bytes:
         try:
@@ -123,7 +139,7 @@ class Reader:
         except OSError as error:
             raise self._unreadable(error) from error
         if len(data) < count:
-            raise CorruptFile(f"{self.path} is cut short", _AGAIN)
+            raise CorruptFile(tr("{path} is cut short", path=self.path), _AGAIN)
         return data
 
     def _header(self) -> tarfile.TarInfo | None:
@@ -134,7 +150,12 @@ class Reader:
         try:
             return tarfile.TarInfo.frombuf(block, "utf-8", "strict")
         except (tarfile.HeaderError, UnicodeDecodeError, ValueError) as error:
-            raise CorruptFile(f"{self.path} is no bundle, or damaged: it is not read as a tar", _AGAIN) from error
+            raise CorruptFile(
+                tr("{path} is no bundle, or damaged: it is not read as a tar", path=self.path), _AGAIN
+            ) from error
 
     def _unreadable(self, error: OSError) -> ModelError:
-        return ModelError(f"{self.path} cannot be read: {error.strerror or error}", "check the disk or stick")
+        return ModelError(
+            tr("{path} cannot be read: {reason}", path=self.path, reason=error.strerror or error),
+            tr("check the disk or stick"),
+        )

@@ -9,6 +9,7 @@ from typing import IO
 
 from nutshell.errors import CorruptFile, OutputError, StoreError
 from nutshell.files import writing
+from nutshell.language import tr
 from nutshell.store.bundle import BLOBS, LICENCES, MANIFEST, WHEELS, Contents, Entry
 from nutshell.store.bundle_gather import Packed, is_licence
 from nutshell.store.bundle_tar import END, header, padding, tar_bytes
@@ -33,8 +34,13 @@ def export_bundle(
     free = free_bytes(target.parent)
     if free is not None and size > free:
         raise OutputError(
-            f"{target} needs {size / 1e6:,.0f} MB and {free / 1e6:,.0f} MB are free",
-            "free some space, or write to another disk",
+            tr(
+                "{target} needs {size:,.0f} MB and {free:,.0f} MB are free",
+                target=target,
+                size=size / 1000000.0,
+                free=free / 1000000.0,
+            ),
+            tr("free some space, or write to another disk"),
         )
     try:
         with writing(target) as file:
@@ -91,7 +97,8 @@ def _copy(source: Path, entry: Entry, target: IO[bytes], on_bytes: OnBytes | Non
         original = source.open("rb")
     except OSError as error:
         raise CorruptFile(
-            f"{source} cannot be read: {error.strerror or error}", "nutshell verify tells more"
+            tr("{source} cannot be read: {reason}", source=source, reason=error.strerror or error),
+            tr("nutshell verify tells more"),
         ) from error
     with original:
         while left and (chunk := original.read(min(CHUNK_BYTES, left))):
@@ -101,4 +108,7 @@ def _copy(source: Path, entry: Entry, target: IO[bytes], on_bytes: OnBytes | Non
             if on_bytes is not None:
                 on_bytes(len(chunk))
     if left or digest.hexdigest() != entry.sha256:
-        raise CorruptFile(f"{source} is not what it was when it was fetched", "nutshell verify finds damaged models")
+        raise CorruptFile(
+            tr("{source} is not what it was when it was fetched", source=source),
+            tr("nutshell verify finds damaged models"),
+        )

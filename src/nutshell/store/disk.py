@@ -12,6 +12,7 @@ from pathlib import Path
 
 from nutshell.errors import StoreError
 from nutshell.files import sync_folder
+from nutshell.language import tr
 
 _CHOOSE = "choose another folder for models with --store, or NUTSHELL_STORE"
 _RESUMES = "what was fetched is kept: free some space and run the same command again, or choose another --store"
@@ -37,7 +38,7 @@ def telling(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason, hint = _REASONS.get(error.errno or 0, (error.strerror or str(error), _CHOOSE))
-        raise StoreError(f"cannot write {path}: {reason}", hint) from error
+        raise StoreError(tr("cannot write {path}: {reason}", path=path, reason=reason), hint) from error
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nutshell.errors import FetchError
+from nutshell.language import tr
 from nutshell.store.disk import telling
 from nutshell.store.hashing import CHUNK_BYTES, Hasher
 from nutshell.store.listing import Listed
@@ -74,7 +75,7 @@ def download(
             seconds = patience.seconds(tried, waits[0].wait_seconds)
             watch.wait(seconds, str(waits[0]))
             patience.sleep(seconds)
-    raise worst or FetchError(f"nobody offers {file.path}", "name another source with --from")
+    raise worst or FetchError(tr("nobody offers {path}", path=file.path), tr("name another source with --from"))
 
 
 def _once(file: Listed, offer: Offer, part: Path, watch: Watch) -> str:
@@ -100,11 +101,20 @@ def _receive(file: Listed, offer: Offer, part: Path, watch: Watch) -> None:
         return
     with offer.open(have) as body:
         if body.start not in (0, have):
-            raise FetchError(f"{offer.where} sends another part of {file.path} than was asked for", "try again")
+            raise FetchError(
+                tr("{where} sends another part of {path} than was asked for", where=offer.where, path=file.path),
+                tr("try again"),
+            )
         if body.total is not None and body.total != file.size:
             raise WrongContent(
-                f"{offer.where} has a {file.path} of {body.total} bytes, not the listed {file.size}",
-                "the source is out of date or damaged: try another",
+                tr(
+                    "{where} has a {path} of {total} bytes, not the listed {size}",
+                    where=offer.where,
+                    path=file.path,
+                    total=body.total,
+                    size=file.size,
+                ),
+                tr("the source is out of date or damaged: try another"),
             )
         if body.start < have:
             _drop(part, watch, have)
@@ -115,12 +125,19 @@ def _receive(file: Listed, offer: Offer, part: Path, watch: Watch) -> None:
             for chunk in body.chunks:
                 have += len(chunk)
                 if have > file.size:
-                    raise WrongContent(f"{offer.where} sends more than the listed {file.size} bytes of {file.path}")
+                    raise WrongContent(
+                        tr(
+                            "{where} sends more than the listed {size} bytes of {path}",
+                            where=offer.where,
+                            size=file.size,
+                            path=file.path,
+                        )
+                    )
                 with telling(part):
                     _write(target.fileno(), chunk)
                 watch.bytes(len(chunk))
     if have < file.size:
-        raise FetchError(f"{offer.where} ended {file.path} too early", "try again; what was fetched is kept",
+        raise FetchError(tr("{where} ended {path} too early", where=offer.where, path=file.path), tr("try again; what was fetched is kept"),
                          transient=True)  # fmt: skip
 
 
@@ -136,8 +153,14 @@ def _checked(file: Listed, offer: Offer, part: Path, watch: Watch, *, resumed: b
     _drop(part, watch)
     # Bytes of an earlier try may be at fault (a power cut), so this source gets one more chance.
     raise WrongContent(
-        f"{offer.where} sent a {file.path} with other content than was listed ({file.digest.kind} {file.digest.hex})",
-        "the source is out of date or damaged: try another, or --update to take what it has now",
+        tr(
+            "{where} sent a {path} with other content than was listed ({kind} {hex})",
+            where=offer.where,
+            path=file.path,
+            kind=file.digest.kind,
+            hex=file.digest.hex,
+        ),
+        tr("the source is out of date or damaged: try another, or --update to take what it has now"),
         transient=resumed,
     )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from nutshell.catalogue import ModelCard, cards
 from nutshell.errors import ModelNotFound
+from nutshell.language import tr
 
 if TYPE_CHECKING:
     from nutshell.store.places import Places
@@ -56,21 +57,32 @@ def find(model: str | Path | Found, places: Places | None = None) -> Found:
     if text in known:
         raise not_here(known[text])
     if text.startswith(("hf:", "ms:")):
-        raise ModelNotFound(f"{text} is not on this machine", f"fetch it: nutshell pull {text}")
+        raise ModelNotFound(
+            tr("{text} is not on this machine", text=text), tr("fetch it: nutshell pull {text}", text=text)
+        )
     if os.sep in text or path.suffix:
-        raise ModelNotFound(f"there is no file or folder {text}", "check the path")
+        raise ModelNotFound(tr("there is no file or folder {text}", text=text), tr("check the path"))
     raise ModelNotFound(
-        f"there is no model named {text!r}", f"use {', '.join(known)}, a model folder, or a .safetensors file"
+        tr("there is no model named {text!r}", text=text),
+        tr("use {known}, a model folder, or a .safetensors file", known=", ".join(known)),
     )
 
 
 def not_here(card: ModelCard) -> ModelNotFound:
     """A model that has a card and no files on this machine."""
     if card.runnable:
-        return ModelNotFound(f"{card.name} is not on this machine, and cannot run yet: {card.runnable}",
-                             "nutshell models lists what can")  # fmt: skip
-    return ModelNotFound(f"{card.name} is not on this machine ({download_size(card)} to download)",
-                         f"fetch it: nutshell pull {card.name}")  # fmt: skip
+        return ModelNotFound(
+            tr("{name} is not on this machine, and cannot run yet: {runnable}", name=card.name, runnable=card.runnable),
+            tr("nutshell models lists what can"),
+        )
+    return ModelNotFound(
+        tr(
+            "{name} is not on this machine ({download_size} to download)",
+            name=card.name,
+            download_size=download_size(card),
+        ),
+        tr("fetch it: nutshell pull {name}", name=card.name),
+    )
 
 
 def download_size(card: ModelCard) -> str:
@@ -95,8 +107,8 @@ def _own(card: ModelCard) -> Found:
     path = Path(card.path)
     if not path.exists():
         raise ModelNotFound(
-            f"the card {card.name!r} points to {path}, and nothing is there",
-            f"put it back, or name its new place: nutshell add FILE --name {card.name} --replace",
+            tr("the card {name!r} points to {path}, and nothing is there", name=card.name, path=path),
+            tr("put it back, or name its new place: nutshell add FILE --name {name} --replace", name=card.name),
         )
     return Found(path, None, card)
 

@@ -13,6 +13,7 @@ from typing import Any, TypeGuard
 from urllib.parse import quote, urlsplit
 
 from nutshell.errors import FetchError
+from nutshell.language import tr
 from nutshell.store.download import Offer
 from nutshell.store.hashing import Digest
 from nutshell.store.listing import Listed, Listing, same
@@ -42,8 +43,13 @@ class _Hub:
             return self._ask()
         except Missing as error:
             raise FetchError(
-                f"{self.where} has no repository {self._repo} with a revision {self.asked}",
-                "check the name; it may have moved, or be for known users only",
+                tr(
+                    "{where} has no repository {repo} with a revision {asked}",
+                    where=self.where,
+                    repo=self._repo,
+                    asked=self.asked,
+                ),
+                tr("check the name; it may have moved, or be for known users only"),
             ) from error
 
     def _ask(self) -> Listing:
@@ -93,7 +99,7 @@ class HuggingFace(_Hub):
             files += (_hugging_face_row(row, self._endpoint) for row in rows if _is_file(row, "type", "file"))
             if not url:
                 return Listing(self.source, commit, tuple(files))
-        raise FetchError(f"{self._endpoint} sends an endless listing", "try another source")
+        raise FetchError(tr("{endpoint} sends an endless listing", endpoint=self._endpoint), tr("try another source"))
 
     def url(self, path: str, revision: str) -> str:
         """Large files are redirected from here to a signed address in a storage elsewhere."""
@@ -159,4 +165,7 @@ def _is_commit(value: Any) -> TypeGuard[str]:
 
 
 def _strange(endpoint: str) -> FetchError:
-    return FetchError(f"{endpoint} answered with something that is no listing", "update nutshell, or try another hub")
+    return FetchError(
+        tr("{endpoint} answered with something that is no listing", endpoint=endpoint),
+        tr("update nutshell, or try another hub"),
+    )

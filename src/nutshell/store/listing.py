@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from nutshell.errors import FetchError, ModelError, PickleRefused, UsageError
+from nutshell.language import tr
 from nutshell.store.hashing import Digest
 from nutshell.store.names import check_paths
 
@@ -49,16 +50,25 @@ def select(listing: Listing, patterns: Sequence[str] = ()) -> tuple[Listed, ...]
         chosen = {path for path in paths for pattern in patterns if fnmatchcase(path, pattern)}
         idle = [pattern for pattern in patterns if not any(fnmatchcase(path, pattern) for path in paths)]
         if idle:
-            raise ModelError(f"{listing.source} has no file {idle[0]}", "the model's card may be out of date")
+            raise ModelError(
+                tr("{source} has no file {idle}", source=listing.source, idle=idle[0]),
+                tr("the model's card may be out of date"),
+            )
     else:
         chosen = _folder(paths) if INDEX in paths else _loose(paths, listing.source)
     if not any(path.endswith(".safetensors") for path in chosen):
         if any(path.endswith(PICKLES) for path in paths):
             raise PickleRefused(
-                f"{listing.source} holds its weights in pickles only, and loading one runs code from the file",
-                "look for a repository that has .safetensors files",
+                tr(
+                    "{source} holds its weights in pickles only, and loading one runs code from the file",
+                    source=listing.source,
+                ),
+                tr("look for a repository that has .safetensors files"),
             )
-        raise ModelError(f"{listing.source} holds no .safetensors weights", "this is no model that can be used here")
+        raise ModelError(
+            tr("{source} holds no .safetensors weights", source=listing.source),
+            tr("this is no model that can be used here"),
+        )
     check_paths(sorted(chosen), listing.source)
     return tuple(paths[path] for path in sorted(chosen))
 
@@ -72,7 +82,10 @@ def same(file: Listed, listing: Listing) -> Listed:
     for other in listing.files:
         if (other.path, other.size) == (file.path, file.size) and not (other.sha256 and file.sha256):
             return other
-    raise FetchError(f"{listing.source} has no {file.path} with the same content", "try another source")
+    raise FetchError(
+        tr("{source} has no {path} with the same content", source=listing.source, path=file.path),
+        tr("try another source"),
+    )
 
 
 def _folder(paths: Iterable[str]) -> set[str]:
@@ -107,8 +120,13 @@ def _loose(paths: Iterable[str], source: str) -> set[str]:
         licences.add("config.json")
     if len(weights) > 1:
         raise UsageError(
-            f"{source} holds several models: {', '.join(sorted(weights)[:4])}{', ...' if len(weights) > 4 else ''}",
-            "write a card for it that names the one you want in `files` (docs/reference/cards.md)",
+            tr(
+                "{source} holds several models: {weights}{value}",
+                source=source,
+                weights=", ".join(sorted(weights)[:4]),
+                value=", ..." if len(weights) > 4 else "",
+            ),
+            tr("write a card for it that names the one you want in `files` (docs/reference/cards.md)"),
         )
     return licences | set(weights)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nutshell.errors import FetchError, ModelNotFound, NutshellError
+from nutshell.language import tr
 from nutshell.store.download import Offer
 from nutshell.store.hashing import CHUNK_BYTES, Digest, sha256_of
 from nutshell.store.listing import INDEX, Listed, Listing, same
@@ -31,7 +32,10 @@ class OtherStore:
         try:
             manifest = self._store.manifest(self._name)
         except ModelNotFound as error:
-            raise FetchError(f"{self.where} has no model {self._name}", "nutshell list shows what it has") from error
+            raise FetchError(
+                tr("{where} has no model {name}", where=self.where, name=self._name),
+                tr("nutshell list shows what it has"),
+            ) from error
         files = (Listed(file.path, file.size, Digest("sha256", file.sha256), file.sha256) for file in manifest.files)
         return Listing(manifest.source or self.source, manifest.revision, tuple(files))
 
@@ -91,8 +95,10 @@ def open_folder(folder: Path, name: str) -> OtherStore | PlainFolder:
     if folder.is_file() or (folder / INDEX).is_file() or (folder / "config.json").is_file():
         return PlainFolder(folder)
     raise FetchError(
-        f"{folder} has no model {name}" if folder.exists() else f"there is no folder {folder}",
-        f"it should hold a folder {last}/, a file {last}.safetensors, or be a model folder itself",
+        tr("{folder} has no model {name}", folder=folder, name=name)
+        if folder.exists()
+        else tr("there is no folder {folder}", folder=folder),
+        tr("it should hold a folder {last}/, a file {last}.safetensors, or be a model folder itself", last=last),
     )
 
 
@@ -117,4 +123,7 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise FetchError(f"{path} cannot be read: {error.strerror or error}", "check the disk or stick") from error
+        raise FetchError(
+            tr("{path} cannot be read: {reason}", path=path, reason=error.strerror or error),
+            tr("check the disk or stick"),
+        ) from error

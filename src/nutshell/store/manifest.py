@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 from nutshell.errors import CorruptFile, NutshellError
+from nutshell.language import tr
 from nutshell.store.names import check_name, check_paths
 
 FORMAT = 1
@@ -62,7 +63,15 @@ class Manifest:
         """`from_json` for what is parsed already."""
         try:
             if table["format"] != FORMAT:
-                raise CorruptFile(f"{origin} is of format {table['format']!r}, not {FORMAT}", "update nutshell")
+                raise CorruptFile(
+                    tr(
+                        "{origin} is of format {table!r}, not {format}",
+                        origin=origin,
+                        table=table["format"],
+                        format=FORMAT,
+                    ),
+                    tr("update nutshell"),
+                )
             files = tuple(_stored(path, entry) for path, entry in table["files"].items())
             words = {key: table.get(key, "") for key in ("source", "revision", "licence")}
             if not files or not all(isinstance(word, str) and word.isprintable() for word in words.values()):
@@ -72,7 +81,7 @@ class Manifest:
         except CorruptFile:
             raise
         except NutshellError as error:
-            raise CorruptFile(f"{origin} is no manifest: {error}", error.hint) from error
+            raise CorruptFile(tr("{origin} is no manifest: {error}", origin=origin, error=error), error.hint) from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise _no_manifest(origin) from error
 
@@ -83,7 +92,7 @@ def is_sha256(text: Any) -> TypeGuard[str]:
 
 
 def _no_manifest(origin: str) -> CorruptFile:
-    return CorruptFile(f"{origin} is no manifest of a model", "pull or import the model again")
+    return CorruptFile(tr("{origin} is no manifest of a model", origin=origin), tr("pull or import the model again"))
 
 
 def _stored(path: str, entry: Any) -> StoredFile:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 
 from nutshell.errors import ModelError, UsageError
+from nutshell.language import tr
 
 LONGEST_NAME = 120
 LONGEST_PATH = 240  # characters; FAT allows 255 in one name, Windows 260 in a whole path
@@ -24,7 +25,9 @@ def check_name(name: str) -> str:
     """A model's name: a card's (`tiny-sd`) or a repository (`hf:owner/name@revision`). Raises UsageError."""
     plain = len(name) <= LONGEST_NAME and _NAME.fullmatch(name)
     if not plain or _bad_part(folder_name(name)) or any(part in ("", ".", "..") for part in re.split("[:/]", name)):
-        raise UsageError(f"{name!r} is no name of a model", "use a name such as tiny-sd, or hf:owner/name")
+        raise UsageError(
+            tr("{name!r} is no name of a model", name=name), tr("use a name such as tiny-sd, or hf:owner/name")
+        )
     return name
 
 
@@ -37,7 +40,8 @@ def check_path(path: str, owner: str) -> str:
     """A relative path with forward slashes that stays inside its folder. Raises ModelError naming `owner`."""
     if not path or len(path) > LONGEST_PATH or any(_bad_part(part) for part in path.split("/")):
         raise ModelError(
-            f"{owner} lists a file with an unsafe name, {path[:80]!r}", "do not use it, and tell who made it"
+            tr("{owner} lists a file with an unsafe name, {path!r}", owner=owner, path=path[:80]),
+            tr("do not use it, and tell who made it"),
         )
     return path
 
@@ -52,8 +56,13 @@ def check_paths(paths: Iterable[str], owner: str) -> None:
         clash = seen.get(key) or folders.get(key) or next((seen[each] for each in parents if each in seen), None)
         if clash is not None:
             raise ModelError(
-                f"{owner} lists {clash!r} and {path!r}, which are one name on some disks",
-                "do not use it, and tell who made it",
+                tr(
+                    "{owner} lists {clash!r} and {path!r}, which are one name on some disks",
+                    owner=owner,
+                    clash=clash,
+                    path=path,
+                ),
+                tr("do not use it, and tell who made it"),
             )
         seen[key] = path
         folders.update(dict.fromkeys(parents, path))

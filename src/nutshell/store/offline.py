@@ -12,6 +12,7 @@ import sys
 from typing import Any
 
 from nutshell.errors import Offline
+from nutshell.language import tr
 
 _state = {"installed": False}
 _CONNECTING = {"socket.connect", "socket.sendto", "socket.sendmsg"}
@@ -34,7 +35,8 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
         return
     if host is not None and not is_here(host):
         raise Offline(
-            f"a connection to {host!s} was refused: the setting offline holds", "use --no-offline to allow it"
+            tr("a connection to {host!s} was refused: the setting offline holds", host=host),
+            tr("use --no-offline to allow it"),
         )
 
 

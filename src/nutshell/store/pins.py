@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nutshell.errors import CorruptFile
+from nutshell.language import tr
 from nutshell.store.disk import write_whole
 from nutshell.store.hashing import Digest
 from nutshell.store.listing import Listed, Listing
@@ -34,7 +35,9 @@ class Pins:
         except FileNotFoundError:
             self._models = {}
         except (ValueError, KeyError, RecursionError) as error:
-            raise CorruptFile(f"{self._path} is damaged", "delete it; the next pull asks the hub again") from error
+            raise CorruptFile(
+                tr("{path} is damaged", path=self._path), tr("delete it; the next pull asks the hub again")
+            ) from error
 
     def get(self, name: str, asked: dict[str, str]) -> Listing | None:
         """What is pinned for a model, if it is of one of these sources in this revision. asked: source -> revision."""
@@ -47,7 +50,9 @@ class Pins:
             files = tuple(_listed(path, row) for path, row in entry["files"].items())
             return Listing(entry["source"], entry["revision"], files)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise CorruptFile(f"{self._path} is damaged at {name}", "use --update to ask the hub again") from error
+            raise CorruptFile(
+                tr("{path} is damaged at {name}", path=self._path, name=name), tr("use --update to ask the hub again")
+            ) from error
 
     def put(self, name: str, asked: str, listing: Listing) -> Listing:
         """Pin a listing. asked: the revision that the user or the card named. Returns it with every SHA-256 that was

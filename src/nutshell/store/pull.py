@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from nutshell.errors import FetchError, ModelNotFound, NutshellError, StoreError
+from nutshell.language import tr
 from nutshell.store.disk import free_bytes, telling
 from nutshell.store.download import Offer, download, size_of
 from nutshell.store.listing import Listed, Listing, select
@@ -128,7 +129,11 @@ def _listing(
         patience.sleep(seconds)
     # What a hub says matters more than that a stick or peer has no such model.
     told = [failed[number] for number, origin in enumerate(origins) if origin.asked is not None] or [*failed.values()]
-    raise told[0] if told else FetchError(f"{name} has no source to fetch it from", "name a folder with --from")
+    raise (
+        told[0]
+        if told
+        else FetchError(tr("{name} has no source to fetch it from", name=name), tr("name a folder with --from"))
+    )
 
 
 def _transient(error: NutshellError) -> bool:
@@ -148,8 +153,14 @@ def _check_space(store: Store, name: str, need: int) -> None:
     free = free_bytes(store.folder)
     if need and free is not None and need + SPARE_BYTES > free:
         raise StoreError(
-            f"{name} needs {need / 1e6:,.1f} MB more and {store.folder} has {free / 1e6:,.1f} MB free",
-            "free some space, or choose a folder on another disk with --store",
+            tr(
+                "{name} needs {need:,.1f} MB more and {folder} has {free:,.1f} MB free",
+                name=name,
+                need=need / 1000000.0,
+                folder=store.folder,
+                free=free / 1000000.0,
+            ),
+            tr("free some space, or choose a folder on another disk with --store"),
         )
 
 
@@ -170,6 +181,6 @@ def remove(store: Store, name: str) -> int:
                     path.unlink(missing_ok=True)
             if not freed:
                 raise ModelNotFound(
-                    f"no model named {name!r} was fetched", "nutshell list shows those that were"
+                    tr("no model named {name!r} was fetched", name=name), tr("nutshell list shows those that were")
                 ) from None
         return freed

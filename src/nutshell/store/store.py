@@ -20,6 +20,7 @@ from typing import IO
 
 from nutshell.errors import CorruptFile, ModelError, ModelNotFound
 from nutshell.files import sync_folder
+from nutshell.language import tr
 from nutshell.store.check import MISSING, OTHER, OnBytes, Verdict, look_at, put_away
 from nutshell.store.disk import protect, telling, write_whole
 from nutshell.store.hashing import CHUNK_BYTES
@@ -74,14 +75,20 @@ class Store:
         manifest = self._read(self.manifest_path(name))
         # A case-insensitive disk finds Tiny-SD where tiny-sd lies.
         if manifest is None or manifest.name != name:
-            raise ModelNotFound(f"there is no model named {name!r} in {self.folder}", f"nutshell pull {name}")
+            raise ModelNotFound(
+                tr("there is no model named {name!r} in {folder}", name=name, folder=self.folder),
+                tr("nutshell pull {name}", name=name),
+            )
         return manifest
 
     def blob(self, sha256: str) -> Path:
         """The file with that hash, wherever the store keeps it. Raises ModelNotFound."""
         path = self.find_blob(sha256)
         if path is None:
-            raise ModelNotFound(f"the store {self.folder} has no file {sha256}", "nutshell verify names what is gone")
+            raise ModelNotFound(
+                tr("the store {folder} has no file {sha256}", folder=self.folder, sha256=sha256),
+                tr("nutshell verify names what is gone"),
+            )
         return path
 
     def find_blob(self, sha256: str, size: int | None = None) -> Path | None:
@@ -99,7 +106,7 @@ class Store:
     def blob_path(self, sha256: str) -> Path:
         """Where a blob belongs. Raises CorruptFile for what is no hash: it may come from outside."""
         if not is_sha256(sha256):
-            raise CorruptFile(f"{str(sha256)[:80]!r} is no SHA-256")
+            raise CorruptFile(tr("{sha256!r} is no SHA-256", sha256=str(sha256)[:80]))
         return self.folder / "blobs" / f"sha256-{sha256}"
 
     def manifest_path(self, name: str) -> Path:
@@ -130,7 +137,10 @@ class Store:
                         digest.update(chunk)
                         left -= len(chunk)
                     if left or digest.hexdigest() != sha256:
-                        raise CorruptFile(f"a file is not the one it was said to be (sha256 {sha256})", "get it again")
+                        raise CorruptFile(
+                            tr("a file is not the one it was said to be (sha256 {sha256})", sha256=sha256),
+                            tr("get it again"),
+                        )
                     file.flush()
                     os.fsync(file.fileno())
                 self.keep(part, sha256)
@@ -150,14 +160,21 @@ class Store:
         """List a model whose blobs are all here, and make its view. Raises ModelError naming a file that is not."""
         for file in manifest.files:
             if self.find_blob(file.sha256, file.size) is None:
-                raise ModelError(f"{manifest.name}: {file.path} is not in the store", f"nutshell pull {manifest.name}")
+                raise ModelError(
+                    tr("{name}: {path} is not in the store", name=manifest.name, path=file.path),
+                    tr("nutshell pull {name}", name=manifest.name),
+                )
         with telling(self.folder):
             before = self._read(self.manifest_path(manifest.name))
             if before is not None and before != manifest:
                 if before.name != manifest.name:
                     raise ModelError(
-                        f"a model {before.name!r} is here, and some disks cannot tell it from {manifest.name!r}",
-                        f"nutshell remove {before.name}",
+                        tr(
+                            "a model {name!r} is here, and some disks cannot tell it from {name2!r}",
+                            name=before.name,
+                            name2=manifest.name,
+                        ),
+                        tr("nutshell remove {name}", name=before.name),
                     )
                 take_out(self.view(manifest.name), before.files, self.blob_path)
             write_whole(self.manifest_path(manifest.name), manifest.to_json())
@@ -170,7 +187,10 @@ class Store:
         manifest = self.manifest(name)
         for file in manifest.files:
             if self.find_blob(file.sha256, file.size) is None:
-                raise ModelError(f"the model {name} lacks {file.path}", f"nutshell pull {name} fetches what is missing")
+                raise ModelError(
+                    tr("the model {name} lacks {path}", name=name, path=file.path),
+                    tr("nutshell pull {name} fetches what is missing", name=name),
+                )
         with telling(self.folder):
             self._make_view(manifest)
         return self.view(name)
@@ -219,7 +239,9 @@ class Store:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise ModelError(f"{path} cannot be read: {error.strerror or error}", "check the disk") from error
+            raise ModelError(
+                tr("{path} cannot be read: {reason}", path=path, reason=error.strerror or error), tr("check the disk")
+            ) from error
 
     def _make_view(self, manifest: Manifest) -> None:
         for file in manifest.files:

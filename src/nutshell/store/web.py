@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from nutshell.errors import FetchError, Offline
+from nutshell.language import tr
 
 if TYPE_CHECKING:
     import httpx2
@@ -78,11 +79,15 @@ class Web:
                 for chunk in response.iter_bytes():
                     raw += chunk
                     if len(raw) > LARGEST_ANSWER:
-                        raise FetchError(f"{_host(url)} sends an endless listing", "try another source")
+                        raise FetchError(
+                            tr("{host} sends an endless listing", host=_host(url)), tr("try another source")
+                        )
             try:
                 value = json.loads(raw)
             except (ValueError, RecursionError) as error:
-                raise FetchError(f"{_host(url)} answered with something that is no listing", LOGIN) from error
+                raise FetchError(
+                    tr("{host} answered with something that is no listing", host=_host(url)), LOGIN
+                ) from error
             following = response.links.get("next", {}).get("url", "")
             return value, str(response.url.join(following)) if following else ""
 
@@ -93,7 +98,7 @@ class Web:
         headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={start}-"} if start else {})}
         with self._get(url, token, headers) as response:
             if response.headers.get("content-type", "").startswith("text/html"):
-                raise FetchError(f"{_host(url)} sent a web page instead of the file", LOGIN)
+                raise FetchError(tr("{host} sent a web page instead of the file", host=_host(url)), LOGIN)
             begins, total = _extent(response)
             yield Body(begins, total, self._chunks(response, url))
 
@@ -107,15 +112,17 @@ class Web:
                 count += len(chunk)
                 if self._pace.clock() - begun >= self._pace.window_seconds:
                     if count < self._pace.least_bytes:
-                        raise FetchError(f"{_host(url)} sends next to nothing any more", AGAIN, transient=True)
+                        raise FetchError(
+                            tr("{host} sends next to nothing any more", host=_host(url)), AGAIN, transient=True
+                        )
                     begun, count = self._pace.clock(), 0
 
     @contextlib.contextmanager
     def _get(self, url: str, token: str, headers: Mapping[str, str]) -> Iterator[httpx2.Response]:
         if self._offline:
             raise Offline(
-                f"{_host(url)} was not asked: the setting offline forbids connections",
-                "use --no-offline, or --from a folder or stick",
+                tr("{host} was not asked: the setting offline forbids connections", host=_host(url)),
+                tr("use --no-offline, or --from a folder or stick"),
             )
         sent = {**headers, **({"Authorization": f"Bearer {token}"} if token else {})}
         with contextlib.ExitStack() as open_now:
@@ -134,7 +141,9 @@ class Web:
             try:
                 self._client = httpx2.Client(timeout=timeout, follow_redirects=True, headers=agent)
             except (ImportError, ValueError) as error:
-                raise FetchError(f"the proxy settings cannot be used: {error}", "see HTTPS_PROXY, ALL_PROXY") from error
+                raise FetchError(
+                    tr("the proxy settings cannot be used: {error}", error=error), tr("see HTTPS_PROXY, ALL_PROXY")
+                ) from error
         return self._client
 
 
@@ -147,16 +156,23 @@ def _telling(url: str) -> Iterator[None]:
     try:
         yield
     except httpx2.ConnectTimeout as error:
-        raise FetchError(f"{host} does not answer", "check the network, or name a mirror", transient=True) from error
+        raise FetchError(
+            tr("{host} does not answer", host=host), tr("check the network, or name a mirror"), transient=True
+        ) from error
     except httpx2.TimeoutException as error:
-        raise FetchError(f"{host} has stopped sending", AGAIN, transient=True) from error
+        raise FetchError(tr("{host} has stopped sending", host=host), AGAIN, transient=True) from error
     except httpx2.ConnectError as error:
-        raise FetchError(f"{host} cannot be reached: {error}", "check the network, or name a mirror",
-                         transient=True) from error  # fmt: skip
+        raise FetchError(
+            tr("{host} cannot be reached: {error}", host=host, error=error),
+            tr("check the network, or name a mirror"),
+            transient=True,
+        ) from error
     except (httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
-        raise FetchError(f"the connection to {host} was cut", AGAIN, transient=True) from error
+        raise FetchError(tr("the connection to {host} was cut", host=host), AGAIN, transient=True) from error
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise FetchError(f"{host} cannot be asked: {error}", "check the address and the proxy") from error
+        raise FetchError(
+            tr("{host} cannot be asked: {error}", host=host, error=error), tr("check the address and the proxy")
+        ) from error
 
 
 def _refusal(response: httpx2.Response, url: str) -> FetchError:
@@ -164,23 +180,35 @@ def _refusal(response: httpx2.Response, url: str) -> FetchError:
     status, host = response.status_code, _host(url)
     elsewhere = bool(response.history) and response.url.host != urlsplit(url).hostname
     if status == 416:
-        return RangeRefused(f"{host} has no such part of the file", AGAIN, transient=True)
+        return RangeRefused(tr("{host} has no such part of the file", host=host), AGAIN, transient=True)
     # Hugging Face answers 401 to strangers for a repository that is not there, and says so in a header.
     if status in (404, 410) or response.headers.get("x-error-code", "").endswith("NotFound"):
-        return Missing(f"{host} has no {urlsplit(url).path}", "the repository may have moved: try another source")
+        return Missing(
+            tr("{host} has no {path}", host=host, path=urlsplit(url).path),
+            tr("the repository may have moved: try another source"),
+        )
     if status in (401, 403) and not elsewhere:
         return FetchError(
-            f"{host} does not give this away without an account (status {status})",
-            "accept the model's licence on its page there, and set HF_TOKEN to a token of yours",
+            tr("{host} does not give this away without an account (status {status})", host=host, status=status),
+            tr("accept the model's licence on its page there, and set HF_TOKEN to a token of yours"),
         )
     if status == 429:
         wait = _retry_after(response)
-        return FetchError(f"{host} has had too many requests from here", "wait a while and try again; what was "
-                          "fetched is kept", transient=True, wait_seconds=wait)  # fmt: skip
+        return FetchError(
+            tr("{host} has had too many requests from here", host=host),
+            tr("wait a while and try again; what was fetched is kept"),
+            transient=True,
+            wait_seconds=wait,
+        )
     # A signed address that has run out answers 403 in the storage behind the hub; the hub gives a new one.
     transient = status >= 500 or status in (408, 425) or elsewhere
     wait = _retry_after(response) if transient else None
-    return FetchError(f"{host} failed with status {status}", AGAIN, transient=transient, wait_seconds=wait)
+    return FetchError(
+        tr("{host} failed with status {status}", host=host, status=status),
+        AGAIN,
+        transient=transient,
+        wait_seconds=wait,
+    )
 
 
 def _retry_after(response: httpx2.Response) -> float | None:
@@ -199,7 +227,9 @@ def _extent(response: httpx2.Response) -> tuple[int, int | None]:
     if response.status_code == 206:
         match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("content-range", "").strip())
         if match is None:
-            raise FetchError(f"{response.url.host} sends a part of the file and does not say which", "try another")
+            raise FetchError(
+                tr("{host} sends a part of the file and does not say which", host=response.url.host), tr("try another")
+            )
         return int(match[1]), None if match[2] == "*" else int(match[2])
     length = response.headers.get("content-length", "")
     return 0, int(length) if length.isdigit() and "content-encoding" not in response.headers else None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nutshell.catalogue import ModelCard, Source
 from nutshell.errors import ModelNotFound, UsageError
+from nutshell.language import tr
 from nutshell.settings import Settings
 from nutshell.store.hubs import HuggingFace, ModelScope
 from nutshell.store.local import OtherStore, open_folder
@@ -34,29 +35,33 @@ def read_wish(text: str, cards: Mapping[str, ModelCard], *, elsewhere: bool = Fa
     prefix, colon, rest = text.partition(":")
     if colon:
         if prefix not in PREFIXES:
-            raise UsageError(f"{text!r} is no model", "write a name, hf:owner/name or ms:owner/name")
+            raise UsageError(tr("{text!r} is no model", text=text), tr("write a name, hf:owner/name or ms:owner/name"))
         repo, _, revision = rest.partition("@")
         try:
             table = {"hub": PREFIXES[prefix], "repo": repo, **({"revision": revision} if revision else {})}
             return Wish(Wanted(check_name(text)), (Source.read(table),))
         except ValueError as error:
             raise UsageError(
-                f"{text!r} is no model: {error}", "write hf:owner/name or hf:owner/name@revision"
+                tr("{text!r} is no model: {error}", text=text, error=error),
+                tr("write hf:owner/name or hf:owner/name@revision"),
             ) from error
     card = cards.get(text)
     if card is not None and card.folder:
         raise UsageError(
-            f"{text} comes with the program, so there is nothing to fetch", f'nutshell "..." --model {text}'
+            tr("{text} comes with the program, so there is nothing to fetch", text=text),
+            tr('nutshell "..." --model {text}', text=text),
         )
     if card is not None and (card.sources or elsewhere):
         return Wish(Wanted(check_name(text), card.files, card.licence), card.sources)
     if card is not None:
-        raise UsageError(f"the card {text} names no repository to fetch it from", "name a folder with --from")
+        raise UsageError(
+            tr("the card {text} names no repository to fetch it from", text=text), tr("name a folder with --from")
+        )
     if elsewhere:
         return Wish(Wanted(check_name(text)), ())
     close = difflib.get_close_matches(text, cards, 1)
     hint = f"did you mean {close[0]}?" if close else "nutshell models lists the names; hf:owner/name is any repository"
-    raise ModelNotFound(f"there is no model named {text!r}", hint)
+    raise ModelNotFound(tr("there is no model named {text!r}", text=text), hint)
 
 
 def origins(
@@ -81,5 +86,7 @@ def _hub(source: Source, settings: Settings, web: Web) -> Origin:
 def own_store(places: Places) -> Path:
     """The folder of the store. Raises UsageError where there is none."""
     if places.store is None:
-        raise UsageError("there is no home folder to keep models in", "name a folder with --store, or NUTSHELL_STORE")
+        raise UsageError(
+            tr("there is no home folder to keep models in"), tr("name a folder with --store, or NUTSHELL_STORE")
+        )
     return places.store

@@ -9,6 +9,7 @@ import functools
 from itertools import islice
 
 from nutshell.errors import CorruptFile, UsageError
+from nutshell.language import tr
 from nutshell.tokens.vocabulary import (
     END_TOKEN,
     START_TOKEN,
@@ -31,7 +32,10 @@ def bundled_vocabulary(pad_id: int = END_ID) -> Vocabulary:
     symbols = _byte_symbols()
     tokens = [*symbols, *(f"{symbol}</w>" for symbol in symbols), *map("".join, merges), START_TOKEN, END_TOKEN]
     if not 0 <= pad_id < len(tokens):
-        raise UsageError(f"the vocabulary has no id {pad_id}", hint=f"ids go from 0 to {len(tokens) - 1}")
+        raise UsageError(
+            tr("the vocabulary has no id {pad_id}", pad_id=pad_id),
+            hint=tr("ids go from 0 to {count}", count=len(tokens) - 1),
+        )
     special = SpecialTokens(pad=tokens[pad_id])
     added = [(AddedToken(content), None) for content in dict.fromkeys((START_TOKEN, END_TOKEN, special.pad))]
     table = {token: index for index, token in enumerate(tokens)}
@@ -52,9 +56,11 @@ def _read_merges() -> list[tuple[str, str]]:
             # The first line is a title; more merges follow than CLIP was trained with.
             merges = [_pair(line) for line in islice(lines, 1, _MERGES + 1)]
     except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise CorruptFile(f"the bundled vocabulary cannot be read: {error}", hint) from error
+        raise CorruptFile(tr("the bundled vocabulary cannot be read: {error}", error=error), hint) from error
     if len(merges) != _MERGES:
-        raise CorruptFile(f"the bundled vocabulary has {len(merges)} merges instead of {_MERGES}", hint)
+        raise CorruptFile(
+            tr("the bundled vocabulary has {count} merges instead of {merges}", count=len(merges), merges=_MERGES), hint
+        )
     return merges
 
 

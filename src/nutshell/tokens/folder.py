@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nutshell.errors import CorruptFile, ModelNotFound, UnsupportedModel
+from nutshell.language import tr
 from nutshell.tokens.vocabulary import AddedToken, SpecialTokens, Vocabulary, build_vocabulary
 
 Json = Mapping[str, object]
@@ -37,7 +38,10 @@ class TokenizerFolder:
 def read_folder(path: Path) -> TokenizerFolder:
     """Read a checkpoint's `tokenizer/` folder."""
     if not path.is_dir():
-        raise ModelNotFound(f"there is no tokenizer folder {path}", hint="check the model's path, or download it again")
+        raise ModelNotFound(
+            tr("there is no tokenizer folder {path}", path=path),
+            hint=tr("check the model's path, or download it again"),
+        )
     whole = _read_object(path / "tokenizer.json")
     table, merges = _read_model(path, whole)
     config = _read_object(path / "tokenizer_config.json")
@@ -63,16 +67,18 @@ def _read_model(path: Path, whole: Json) -> tuple[dict[str, int], list[tuple[str
     if not whole:
         missing = [name for name in ("vocab.json", "merges.txt") if not (path / name).is_file()]
         raise ModelNotFound(
-            f"{path} has no {' and no '.join(missing)}, nor a tokenizer.json",
-            hint="download the model's tokenizer folder again",
+            tr("{path} has no {missing}, nor a tokenizer.json", path=path, missing=" and no ".join(missing)),
+            hint=tr("download the model's tokenizer folder again"),
         )
     file = path / "tokenizer.json"
     model = _object(whole.get("model"), file)
     if model.get("type", "BPE") != "BPE":
-        raise UnsupportedModel(f"{file} is a tokenizer of kind {model['type']!r}; only CLIP's BPE is read")
+        raise UnsupportedModel(
+            tr("{file} is a tokenizer of kind {model!r}; only CLIP's BPE is read", file=file, model=model["type"])
+        )
     merges = model.get("merges")
     if not isinstance(merges, list):
-        raise CorruptFile(f"{file} has no list of merges", _HINT)
+        raise CorruptFile(tr("{file} has no list of merges", file=file), _HINT)
     return _table(_object(model.get("vocab"), file), file), [_merge(row, file) for row in merges]
 
 
@@ -80,10 +86,12 @@ def _table(entries: Json, file: Path) -> dict[str, int]:
     table: dict[str, int] = {}
     for token, index in entries.items():
         if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < 2**31:
-            raise CorruptFile(f"{file} gives the token {token!r} the id {index!r}", _HINT)
+            raise CorruptFile(
+                tr("{file} gives the token {token!r} the id {index!r}", file=file, token=token, index=index), _HINT
+            )
         table[token] = index
     if not any(token.endswith("</w>") for token in table):
-        raise UnsupportedModel(f"{file} is no CLIP vocabulary: no token ends a word (</w>)")
+        raise UnsupportedModel(tr("{file} is no CLIP vocabulary: no token ends a word (</w>)", file=file))
     return table
 
 
@@ -93,7 +101,7 @@ def _merge(row: object, file: Path) -> tuple[str, str]:
         left, right = pair
         if isinstance(left, str) and isinstance(right, str):
             return left, right
-    raise CorruptFile(f"{file} has a merge that is not a pair: {row!r:.80}", _HINT)
+    raise CorruptFile(tr("{file} has a merge that is not a pair: {row!r:.80}", file=file, row=row), _HINT)
 
 
 def _added_tokens(
@@ -161,7 +169,9 @@ def _max_length(config: Json, path: Path) -> int:
     if not isinstance(length, int | float) or isinstance(length, bool) or not length <= _LONGEST:
         return DEFAULT_MAX_LENGTH
     if length < 3 or length != int(length):
-        raise CorruptFile(f"{path / 'tokenizer_config.json'} has model_max_length {length}", _HINT)
+        raise CorruptFile(
+            tr("{path} has model_max_length {length}", path=path / "tokenizer_config.json", length=length), _HINT
+        )
     return int(length)
 
 
@@ -170,19 +180,19 @@ def _index(value: object, file: Path) -> int:
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31:
         return value
-    raise CorruptFile(f"{file} has an added token with the id {value!r:.40}", _HINT)
+    raise CorruptFile(tr("{file} has an added token with the id {value!r:.40}", file=file, value=value), _HINT)
 
 
 def _content(flags: Json, file: Path) -> str:
     content = flags.get("content")
     if not isinstance(content, str) or not content:
-        raise CorruptFile(f"{file} has an added token without content", _HINT)
+        raise CorruptFile(tr("{file} has an added token without content", file=file), _HINT)
     return content
 
 
 def _object(value: object, file: Path) -> Json:
     if not isinstance(value, dict):
-        raise CorruptFile(f"{file} has {type(value).__name__} where an object belongs", _HINT)
+        raise CorruptFile(tr("{file} has {name} where an object belongs", file=file, name=type(value).__name__), _HINT)
     return value
 
 
@@ -193,16 +203,18 @@ def _read_object(file: Path) -> Json:
     try:
         value: object = json.loads(_read_text(file))
     except (ValueError, RecursionError) as error:
-        raise CorruptFile(f"{file} is no JSON: {error}", _HINT) from error
+        raise CorruptFile(tr("{file} is no JSON: {error}", file=file, error=error), _HINT) from error
     return _object(value, file)
 
 
 def _read_text(file: Path) -> str:
     try:
         if file.stat().st_size > _LARGEST_FILE_BYTES:
-            raise CorruptFile(f"{file} is too large for a tokenizer's file", _HINT)
+            raise CorruptFile(tr("{file} is too large for a tokenizer's file", file=file), _HINT)
         return file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise CorruptFile(f"{file} is no UTF-8 text: {error}", _HINT) from error
+        raise CorruptFile(tr("{file} is no UTF-8 text: {error}", file=file, error=error), _HINT) from error
     except OSError as error:
-        raise ModelNotFound(f"{file} cannot be read: {error}", hint="check the file's permissions") from error
+        raise ModelNotFound(
+            tr("{file} cannot be read: {error}", file=file, error=error), hint=tr("check the file's permissions")
+        ) from error

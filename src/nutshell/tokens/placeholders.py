@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from nutshell.errors import UsageError
+from nutshell.language import tr
 
 Ids = tuple[int, ...]
 
@@ -35,11 +36,19 @@ class Placeholders:
         next_id = base + sum(map(len, ids.values()))
         for name, count in counts.items():
             if not _key(name):
-                raise UsageError("a placeholder has no name", hint="name it as the prompt will, for example <cat-toy>")
+                raise UsageError(
+                    tr("a placeholder has no name"), hint=tr("name it as the prompt will, for example <cat-toy>")
+                )
             if _key(name) in known:
-                raise UsageError(f"there are two placeholders {name!r}", hint="case does not count: rename one of them")
+                raise UsageError(
+                    tr("there are two placeholders {name!r}", name=name),
+                    hint=tr("case does not count: rename one of them"),
+                )
             if count < 1:
-                raise UsageError(f"the placeholder {name!r} has {count} vectors", hint="it needs one or more")
+                raise UsageError(
+                    tr("the placeholder {name!r} has {count} vectors", name=name, count=count),
+                    hint=tr("it needs one or more"),
+                )
             known.add(_key(name))
             ids[name] = tuple(range(next_id, next_id + count))
             next_id += count

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nutshell.errors import UsageError
+from nutshell.language import tr
 from nutshell.tokens.bundled import END_ID, bundled_vocabulary
 from nutshell.tokens.chunks import COMMA_BACKTRACK, Token, TokenChunks, chunk_tokens
 from nutshell.tokens.folder import DEFAULT_MAX_LENGTH, read_folder
@@ -30,8 +31,8 @@ class Tokenizer:
     def __post_init__(self) -> None:
         if self.max_length < 3:
             raise UsageError(
-                f"a chunk of {self.max_length} tokens has no room for a word",
-                hint="give the text encoder's length, 77 for Stable Diffusion",
+                tr("a chunk of {max_length} tokens has no room for a word", max_length=self.max_length),
+                hint=tr("give the text encoder's length, 77 for Stable Diffusion"),
             )
 
     @classmethod

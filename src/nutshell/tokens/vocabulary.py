@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nutshell.errors import CorruptFile
+from nutshell.language import tr
 from nutshell.tokens.chunks import SpecialIds
 
 START_TOKEN = "<|startoftext|>"
@@ -70,18 +71,21 @@ def build_vocabulary(
     `added` are tokens with the id they must get (None: the table has them). `source` names the files in an error.
     """
     if special.unknown not in table:
-        raise CorruptFile(f"{source} has no token {special.unknown!r} for what it does not know", _HINT)
+        raise CorruptFile(
+            tr("{source} has no token {unknown!r} for what it does not know", source=source, unknown=special.unknown),
+            _HINT,
+        )
     backend = _backend(table, merges, special.unknown, source)
     for token, wanted_id in added:
         if wanted_id is None and token.content not in table:
             # The library would give it a new id, for which the text encoder has no vector.
-            raise CorruptFile(f"{source} has no token {token.content!r}", _HINT)
+            raise CorruptFile(tr("{source} has no token {content!r}", source=source, content=token.content), _HINT)
         _add(backend, token, wanted_id, source)
 
     def id_of(token: str) -> int:
         found: int | None = backend.token_to_id(token)
         if found is None:
-            raise CorruptFile(f"{source} has no token {token!r}", _HINT)
+            raise CorruptFile(tr("{source} has no token {token!r}", source=source, token=token), _HINT)
         return found
 
     def text_to_ids(text: str) -> list[int]:
@@ -114,7 +118,9 @@ def _backend(table: Mapping[str, int], merges: Sequence[tuple[str, str]], unknow
             unk_token=unknown,
         )
     except Exception as error:  # the library raises nothing narrower
-        raise CorruptFile(f"{source} is no byte-pair vocabulary: {error}", _HINT) from error
+        raise CorruptFile(
+            tr("{source} is no byte-pair vocabulary: {error}", source=source, error=error), _HINT
+        ) from error
     backend = Tokenizer(model)
     backend.normalizer = normalizers.Sequence(
         [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
@@ -145,4 +151,13 @@ def _add(backend: Any, token: AddedToken, wanted_id: int | None, source: str) ->
         backend.add_tokens([library_token])
     found: int | None = backend.token_to_id(token.content)
     if wanted_id is not None and found != wanted_id:
-        raise CorruptFile(f"{source} gives {token.content!r} the id {wanted_id}, its place is {found}", _HINT)
+        raise CorruptFile(
+            tr(
+                "{source} gives {content!r} the id {wanted_id}, its place is {found}",
+                source=source,
+                content=token.content,
+                wanted_id=wanted_id,
+                found=found,
+            ),
+            _HINT,
+        )

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Literal
 
 from nutshell.errors import ModelError, ModelNotFound, UnsupportedModel
+from nutshell.language import tr
 from nutshell.weights.canonical import Tensors, canonical
 from nutshell.weights.folder import Json, has_variant, part_layouts, read_json, read_optional_json
 from nutshell.weights.header import shown
@@ -126,7 +127,15 @@ class Checkpoint:
         if self.layout == "diffusers":
             # Such a folder may be one half of a model that shares parts with another.
             hint += ", or add the rest, tokenizer/ and scheduler/ too, from the model that these parts belong to"
-        return ModelNotFound(f"{self.path} holds no {' and no '.join(missing)}, only {', '.join(self.parts)}", hint)
+        return ModelNotFound(
+            tr(
+                "{path} holds no {missing}, only {parts}",
+                path=self.path,
+                missing=" and no ".join(missing),
+                parts=", ".join(self.parts),
+            ),
+            hint,
+        )
 
 
 def open_checkpoint(path: Path, variant: str | None = None, base: Path | None = None) -> Checkpoint:
@@ -136,7 +145,7 @@ def open_checkpoint(path: Path, variant: str | None = None, base: Path | None = 
     base: a model folder that gives what is not in the folder `path`: parts, tokenizer, scheduler.
     """
     if not path.exists():
-        raise ModelNotFound(f"there is no file or folder {path}", hint="check the path")
+        raise ModelNotFound(tr("there is no file or folder {path}", path=path), hint=tr("check the path"))
     if not path.is_dir():
         return _open_file(path)
     own = _open_folder(path, variant)
@@ -147,7 +156,8 @@ def _completed(own: Checkpoint, base: Path) -> Checkpoint:
     """`own` with the parts that it lacks from the folder `base`."""
     if not base.is_dir():
         raise ModelNotFound(
-            f"there is no folder {base}, which holds what {own.path} shares with it", hint="install the program again"
+            tr("there is no folder {base}, which holds what {path} shares with it", base=base, path=own.path),
+            hint=tr("install the program again"),
         )
     rest = _open_folder(base, None, without=own.parts)
     return replace(
@@ -173,10 +183,16 @@ def _open_folder(path: Path, variant: str | None, without: Sequence[str] = ()) -
     named = [part for part in PARTS if part not in without and index.get(part, True) not in (None, [None, None])]
     lost = [part for part in named if part in index and part not in present]
     if lost:
-        raise ModelNotFound(f"{path} lacks its folder {lost[0]}", hint="the download is incomplete: resume it")
+        raise ModelNotFound(
+            tr("{path} lacks its folder {lost}", path=path, lost=lost[0]),
+            hint=tr("the download is incomplete: resume it"),
+        )
     wanted = [part for part in named if part in present]
     if variant is not None and not any(has_variant(path / part, variant) for part in wanted):
-        raise ModelNotFound(f"{path} holds no weights of the variant {shown(variant)}", hint="leave the variant out")
+        raise ModelNotFound(
+            tr("{path} holds no weights of the variant {variant}", path=path, variant=shown(variant)),
+            hint=tr("leave the variant out"),
+        )
     sources: dict[str, Source] = {}
     for part in wanted:
         config = read_json(path / part / "config.json")
@@ -209,10 +225,15 @@ def _not_a_model_folder(path: Path) -> ModelError:
         config = read_json(path / "config.json")
         what = config.get("_class_name") or config.get("architectures") or "of unknown kind"
         return UnsupportedModel(
-            f"{path} holds one component ({shown(str(what))}), not a whole model",
-            hint="name the folder above, the one with model_index.json",
+            tr("{path} holds one component ({what}), not a whole model", path=path, what=shown(str(what))),
+            hint=tr("name the folder above, the one with model_index.json"),
         )
     files = sorted(file.name for file in path.glob("*.safetensors"))
     if files:
-        return ModelNotFound(f"{path} is a folder of files, not a model", hint=f"name one of its files, as {files[0]}")
-    return ModelNotFound(f"{path} is not a model folder: it has no model_index.json", hint="check the path")
+        return ModelNotFound(
+            tr("{path} is a folder of files, not a model", path=path),
+            hint=tr("name one of its files, as {files}", files=files[0]),
+        )
+    return ModelNotFound(
+        tr("{path} is not a model folder: it has no model_index.json", path=path), hint=tr("check the path")
+    )

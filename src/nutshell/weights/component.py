@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from nutshell.errors import ModelNotFound, UnsupportedModel
+from nutshell.language import tr
 from nutshell.weights.canonical import Tensors, canonical
 from nutshell.weights.checkpoint import Part, Source
 from nutshell.weights.folder import part_layouts, read_json
@@ -22,11 +23,13 @@ def open_part(path: Path, part: str = "vae") -> Part:
     prefix that they have in a whole checkpoint. Only the autoencoder (`part` "vae") is known in single files.
     """
     if not path.exists():
-        raise ModelNotFound(f"there is no file or folder {path}", "check the path")
+        raise ModelNotFound(tr("there is no file or folder {path}", path=path), tr("check the path"))
     if path.is_dir():
         folder = path if (path / "config.json").exists() else path / part
         if not (folder / "config.json").exists():
-            raise ModelNotFound(f"{path} holds no {part}", "name the folder that has its config.json")
+            raise ModelNotFound(
+                tr("{path} holds no {part}", path=path, part=part), tr("name the folder that has its config.json")
+            )
         return Part(part, Source(part_layouts(folder), partial(canonical, part), read_json(folder / "config.json")))
     layout = read_layout(path)
     if any(name.startswith(_VAE_PREFIX) for name in layout.entries):
@@ -35,7 +38,9 @@ def open_part(path: Path, part: str = "vae") -> Part:
         return Part(part, Source((layout,), _prefixless_ldm))
     if any(name.startswith(("encoder.down_blocks.", "decoder.layers.")) for name in layout.entries):
         return Part(part, Source((layout,), partial(canonical, part)))
-    raise UnsupportedModel(f"{path} is no autoencoder that this version knows", "AutoencoderKL and TAESD run")
+    raise UnsupportedModel(
+        tr("{path} is no autoencoder that this version knows", path=path), tr("AutoencoderKL and TAESD run")
+    )
 
 
 def _prefixless_ldm(stored: Tensors) -> Tensors:

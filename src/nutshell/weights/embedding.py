@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nutshell.errors import CorruptFile, UnsupportedModel
+from nutshell.language import tr
 from nutshell.weights.header import shown
 from nutshell.weights.safetensors import open_safetensors
 from nutshell.weights.tensor import Tensor
@@ -38,8 +39,13 @@ class Embedding:
         """Raise UnsupportedModel unless it fits a text encoder of `wanted` width."""
         if self.width != wanted:
             raise UnsupportedModel(
-                f"the embedding {shown(self.name)} has vectors of width {self.width}, the model's are {wanted} wide",
-                hint="an embedding works only with the family it was trained on: 768 is SD 1.x, 1024 SD 2.x",
+                tr(
+                    "the embedding {name} has vectors of width {width}, the model's are {wanted} wide",
+                    name=shown(self.name),
+                    width=self.width,
+                    wanted=wanted,
+                ),
+                hint=tr("an embedding works only with the family it was trained on: 768 is SD 1.x, 1024 SD 2.x"),
             )
 
 
@@ -49,12 +55,28 @@ def load_embedding(path: Path) -> Embedding:
         name, tensor = _find(path, file.tensors)
         shape = tensor.shape if len(tensor.shape) == 2 else (1, *tensor.shape)
         if len(shape) != 2 or not (0 < shape[0] <= MAX_VECTORS and 0 < shape[1] <= MAX_WIDTH):
-            raise CorruptFile(f"{path}: {shown(tensor.name)} of shape {tensor.shape} is no embedding")
+            raise CorruptFile(
+                tr(
+                    "{path}: {name} of shape {shape} is no embedding",
+                    path=path,
+                    name=shown(tensor.name),
+                    shape=tensor.shape,
+                )
+            )
         if tensor.dtype not in ("F64", "F32", "F16", "BF16"):
-            raise CorruptFile(f"{path}: {shown(tensor.name)} is stored as {tensor.dtype}, which is no embedding")
+            raise CorruptFile(
+                tr(
+                    "{path}: {name} is stored as {dtype}, which is no embedding",
+                    path=path,
+                    name=shown(tensor.name),
+                    dtype=tensor.dtype,
+                )
+            )
         vectors = np.array(tensor.f32(), np.float32).reshape(shape)
     if not np.isfinite(vectors).all():
-        raise CorruptFile(f"{path}: the embedding holds values that are not numbers", hint="download it again")
+        raise CorruptFile(
+            tr("{path}: the embedding holds values that are not numbers", path=path), hint=tr("download it again")
+        )
     vectors.setflags(write=False)
     return Embedding(name, vectors)
 
@@ -69,7 +91,11 @@ def _find(path: Path, tensors: dict[str, Tensor]) -> tuple[str, Tensor]:
         if "." not in name.strip("."):
             return name, tensor
     raise UnsupportedModel(
-        f"{path} is no textual-inversion embedding: it holds {len(tensors)} tensors and none called "
-        f"{' or '.join(_KNOWN)}",
-        hint="an embedding is a file of a few kilobytes",
+        tr(
+            "{path} is no textual-inversion embedding: it holds {count} tensors and none called {known}",
+            path=path,
+            count=len(tensors),
+            known=" or ".join(_KNOWN),
+        ),
+        hint=tr("an embedding is a file of a few kilobytes"),
     )

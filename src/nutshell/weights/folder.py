@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nutshell.errors import CorruptFile, ModelError, ModelNotFound
+from nutshell.language import tr
 from nutshell.weights.header import shown
 from nutshell.weights.safetensors import Layout, read_layout
 from nutshell.weights.suspects import HEAD_BYTES, PICKLE_SUFFIXES, pickle_refused, what_else
@@ -33,19 +34,23 @@ def read_json(path: Path) -> Json:
     try:
         size = path.stat().st_size
         if size > MAX_JSON_BYTES:
-            raise CorruptFile(f"{path} has {size} bytes, far more than such a file needs")
+            raise CorruptFile(tr("{path} has {size} bytes, far more than such a file needs", path=path, size=size))
         raw = path.read_bytes()
     except FileNotFoundError as error:
-        raise ModelNotFound(f"there is no file {path}", hint="the model folder is incomplete") from error
+        raise ModelNotFound(
+            tr("there is no file {path}", path=path), hint=tr("the model folder is incomplete")
+        ) from error
     except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror or error}", hint="check the disk") from error
+        raise ModelError(
+            tr("{path} cannot be read: {reason}", path=path, reason=error.strerror or error), hint=tr("check the disk")
+        ) from error
     try:
         value = json.loads(raw, parse_int=_short_integer)
     except (ValueError, RecursionError) as error:
         suspect = what_else(path, raw[:HEAD_BYTES], size) if not raw.lstrip().startswith(b"{") else None
-        raise suspect or CorruptFile(f"{path} is not valid JSON", hint="download it again") from error
+        raise suspect or CorruptFile(tr("{path} is not valid JSON", path=path), hint=tr("download it again")) from error
     if not isinstance(value, dict):
-        raise CorruptFile(f"{path} holds no JSON object", hint="download it again")
+        raise CorruptFile(tr("{path} holds no JSON object", path=path), hint=tr("download it again"))
     return value
 
 
@@ -85,16 +90,18 @@ def _sharded(index: Path) -> tuple[Layout, ...]:
     """The shards an index lists; each tensor exactly where the index says."""
     weight_map = read_json(index).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
-        raise CorruptFile(f"{index} holds no weight_map", hint="download it again")
+        raise CorruptFile(tr("{index} holds no weight_map", index=index), hint=tr("download it again"))
     listed: dict[str, set[str]] = {}
     for tensor, shard in weight_map.items():
         if not isinstance(shard, str):
-            raise CorruptFile(f"{index} names no file for {shown(tensor)}")
+            raise CorruptFile(tr("{index} names no file for {tensor}", index=index, tensor=shown(tensor)))
         if Path(shard).suffix.lower() in PICKLE_SUFFIXES:
             raise pickle_refused(index.parent / shown(shard))
         # Only a plain file name: "../.." or "C:\\..." would reach outside the model.
         if not _SHARD_NAME.fullmatch(shard):
-            raise CorruptFile(f"{index} names the shard {shown(shard)}, which is not a plain file name")
+            raise CorruptFile(
+                tr("{index} names the shard {shard}, which is not a plain file name", index=index, shard=shown(shard))
+            )
         listed.setdefault(shard, set()).add(tensor)
     layouts = []
     for shard, tensors in sorted(listed.items()):
@@ -102,7 +109,8 @@ def _sharded(index: Path) -> tuple[Layout, ...]:
         wrong = tensors ^ layout.entries.keys()
         if wrong:
             raise CorruptFile(
-                f"{layout.path} and {index.name} disagree about {shown(min(wrong))}", hint="download the folder again"
+                tr("{path} and {name} disagree about {min}", path=layout.path, name=index.name, min=shown(min(wrong))),
+                hint=tr("download the folder again"),
             )
         layouts.append(layout)
     return tuple(layouts)
@@ -118,7 +126,9 @@ def _no_weights(folder: Path) -> ModelError:
     others = sorted(path.name for path in folder.glob("*.safetensors"))
     if others:
         return ModelNotFound(
-            f"{folder} holds no weights by a known name, only {', '.join(others[:4])}",
-            hint="name a variant, such as the middle part of model.VARIANT.safetensors",
+            tr("{folder} holds no weights by a known name, only {others}", folder=folder, others=", ".join(others[:4])),
+            hint=tr("name a variant, such as the middle part of model.VARIANT.safetensors"),
         )
-    return ModelNotFound(f"{folder} holds no .safetensors weights", hint="the model folder is incomplete")
+    return ModelNotFound(
+        tr("{folder} holds no .safetensors weights", folder=folder), hint=tr("the model folder is incomplete")
+    )

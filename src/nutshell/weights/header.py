@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nutshell.errors import Shape
+from nutshell.language import tr
 
 MAX_TENSORS = 100_000  # the largest SD-family file has about 2,500
 MAX_RANK = 32  # NumPy 1 stops there
@@ -60,13 +61,13 @@ def parse_header(text: str) -> tuple[dict[str, Entry], dict[str, str]]:
     for name in cursor.members():
         if name == "__metadata__":
             if metadata is not None:
-                raise HeaderError("states its metadata twice")
+                raise HeaderError(tr("states its metadata twice"))
             metadata = _metadata(cursor)
             continue
         if name in entries:
-            raise HeaderError(f"lists {shown(name)} twice")
+            raise HeaderError(tr("lists {name} twice", name=shown(name)))
         if len(entries) == MAX_TENSORS:
-            raise HeaderError(f"lists more than {MAX_TENSORS} tensors")
+            raise HeaderError(tr("lists more than {max_tensors} tensors", max_tensors=MAX_TENSORS))
         _check_name(name)
         entries[name] = _entry(cursor, name)
     cursor.end()
@@ -82,9 +83,9 @@ def _metadata(cursor: _Cursor) -> dict[str, str]:
     found: dict[str, str] = {}
     for key in cursor.members():
         if key in found:
-            raise HeaderError(f"states the metadata {shown(key)} twice")
+            raise HeaderError(tr("states the metadata {key} twice", key=shown(key)))
         if len(found) == MAX_TENSORS:
-            raise HeaderError("holds too much metadata")
+            raise HeaderError(tr("holds too much metadata"))
         found[key] = cursor.string("the metadata", key)
     return found
 
@@ -110,11 +111,13 @@ def _entry_by_field(cursor: _Cursor, name: str) -> Entry:
         elif field == "data_offsets" and offsets is None:
             offsets = cursor.naturals("the offsets of", name)
         else:
-            raise HeaderError(f"has an unknown or repeated field {shown(field)} for {shown(name)}")
+            raise HeaderError(
+                tr("has an unknown or repeated field {field} for {name}", field=shown(field), name=shown(name))
+            )
     if dtype is None or shape is None or offsets is None:
-        raise HeaderError(f"lacks the dtype, shape or offsets of {shown(name)}")
+        raise HeaderError(tr("lacks the dtype, shape or offsets of {name}", name=shown(name)))
     if len(offsets) != 2:
-        raise HeaderError(f"has {len(offsets)} offsets for {shown(name)} instead of 2")
+        raise HeaderError(tr("has {count} offsets for {name} instead of 2", count=len(offsets), name=shown(name)))
     return Entry(dtype, shape, *offsets)
 
 
@@ -122,7 +125,7 @@ def _check_name(name: str) -> None:
     # Names go into messages: a control character there could rewrite the user's terminal.
     harmless = name.isprintable() or not any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name)
     if len(name) > MAX_NAME or not harmless:
-        raise HeaderError(f"has an unusable tensor name {shown(name)}")
+        raise HeaderError(tr("has an unusable tensor name {name}", name=shown(name)))
 
 
 class _Cursor:
@@ -148,7 +151,7 @@ class _Cursor:
     def string(self, what: str, name: str) -> str:
         """A quoted string."""
         if self._next() != '"':
-            raise HeaderError(f"is damaged: {what} {shown(name)} is not a string")
+            raise HeaderError(tr("is damaged: {what} {name} is not a string", what=what, name=shown(name)))
         plain = _PLAIN_STRING.match(self.text, self.at)
         if plain is not None:
             self.at = plain.end()
@@ -156,7 +159,9 @@ class _Cursor:
         try:
             value, self.at = _DECODER.raw_decode(self.text, self.at)
         except ValueError as error:
-            raise HeaderError(f"is damaged: {what} {shown(name)} is not a valid string") from error
+            raise HeaderError(
+                tr("is damaged: {what} {name} is not a valid string", what=what, name=shown(name))
+            ) from error
         assert isinstance(value, str)
         return value
 
@@ -170,7 +175,13 @@ class _Cursor:
                 self._next()
             number = _NATURAL.match(self.text, self.at)
             if number is None or len(found) == MAX_RANK:
-                raise HeaderError(f"is damaged: {what} {shown(name)} is not a short list of non-negative integers")
+                raise HeaderError(
+                    tr(
+                        "is damaged: {what} {name} is not a short list of non-negative integers",
+                        what=what,
+                        name=shown(name),
+                    )
+                )
             found.append(int(number.group()))
             self.at = number.end()
         self.at += 1
@@ -179,7 +190,7 @@ class _Cursor:
     def end(self) -> None:
         """Nothing but padding may follow."""
         if self._next():
-            raise HeaderError("is damaged: something follows its end")
+            raise HeaderError(tr("is damaged: something follows its end"))
 
     def _next(self) -> str:
         """The next character that is not white space, "" at the end."""
@@ -193,5 +204,7 @@ class _Cursor:
 
     def _expect(self, letter: str, what: str, name: str) -> None:
         if self._next() != letter:
-            raise HeaderError(f"is damaged: expected {letter!r} in {what} {shown(name)}")
+            raise HeaderError(
+                tr("is damaged: expected {letter!r} in {what} {name}", letter=letter, what=what, name=shown(name))
+            )
         self.at += 1

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nutshell.errors import Shape, UnsupportedModel
+from nutshell.language import tr
 from nutshell.weights.header import shown
 from nutshell.weights.ldm import PREFIXES
 
@@ -113,14 +114,17 @@ def refuse_foreign_pipeline(path: Path, class_name: object) -> None:
     name = class_name if isinstance(class_name, str) else str(class_name)
     family = next((family for start, family in _PIPELINE_FAMILIES if name.startswith(start)), None)
     what = f"{family} ({shown(name)})" if family else f"a {shown(name)}"
-    raise UnsupportedModel(f"{path} is {what}, which cannot run yet", _HINT)
+    raise UnsupportedModel(tr("{path} is {what}, which cannot run yet", path=path, what=what), _HINT)
 
 
 def refuse_foreign_config(path: Path, part: str, config: dict[str, Any]) -> None:
     """Raise UnsupportedModel for a UNet whose input channels belong to another task."""
     channels = config.get("in_channels")
     if part == "unet" and isinstance(channels, int) and channels in _INPUT_CHANNELS:
-        raise UnsupportedModel(f"{path} is {_INPUT_CHANNELS[channels]}, which cannot run yet", _HINT)
+        raise UnsupportedModel(
+            tr("{path} is {input_channels}, which cannot run yet", path=path, input_channels=_INPUT_CHANNELS[channels]),
+            _HINT,
+        )
 
 
 def refuse_foreign_file(path: Path, shapes: dict[str, Shape]) -> None:
@@ -128,14 +132,17 @@ def refuse_foreign_file(path: Path, shapes: dict[str, Shape]) -> None:
     blob = "\n" + "\n".join(shapes) + "\n"
     adapter = _first(_ADAPTERS, blob)
     if adapter:
-        raise UnsupportedModel(f"{path} is {adapter}, not a whole model", "name the model that it is an addition to")
+        raise UnsupportedModel(
+            tr("{path} is {adapter}, not a whole model", path=path, adapter=adapter),
+            tr("name the model that it is an addition to"),
+        )
     foreign = _first(_FOREIGN_MODELS, blob)
     first_convolution = next((shapes[name] for name in _FIRST_CONVOLUTIONS if name in shapes), None)
     if first_convolution is not None and foreign is None:
         channels = first_convolution[1] if len(first_convolution) == 4 else 0
         foreign = _first(_FOREIGN_FEATURES, blob) or _INPUT_CHANNELS.get(channels)
     if foreign:
-        raise UnsupportedModel(f"{path} is {foreign}, which cannot run yet", _HINT)
+        raise UnsupportedModel(tr("{path} is {foreign}, which cannot run yet", path=path, foreign=foreign), _HINT)
     if first_convolution is None:
         raise _not_a_model(path, blob, shapes)
 
@@ -144,10 +151,11 @@ def _not_a_model(path: Path, blob: str, names: Iterable[str]) -> UnsupportedMode
     component = _first(_COMPONENTS, blob)
     if component:
         return UnsupportedModel(
-            f"{path} is {component}, not a whole model", "name the folder or file of the whole model it belongs to"
+            tr("{path} is {component}, not a whole model", path=path, component=component),
+            tr("name the folder or file of the whole model it belongs to"),
         )
     some = ", ".join(shown(name) for name in list(names)[:3]) or "no tensors"
-    return UnsupportedModel(f"{path} is no model in a known layout: it holds {some}", _HINT)
+    return UnsupportedModel(tr("{path} is no model in a known layout: it holds {some}", path=path, some=some), _HINT)
 
 
 def _first(table: tuple[tuple[str, str], ...], blob: str) -> str | None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 
 from nutshell.errors import CorruptFile, ModelError, ModelNotFound, UnsupportedModel
+from nutshell.language import tr
 from nutshell.weights.header import Entry, HeaderError, parse_header, shown
 from nutshell.weights.suspects import HEAD_BYTES, refuse_by_name, what_else
 from nutshell.weights.tensor import STORAGE, Tensor
@@ -71,22 +72,32 @@ def read_layout(path: Path) -> Layout:
             file.seek(_LENGTH_BYTES)
             raw = file.read(length)
     except FileNotFoundError as error:
-        raise ModelNotFound(f"there is no file {path}", hint="check the path") from error
+        raise ModelNotFound(tr("there is no file {path}", path=path), hint=tr("check the path")) from error
     except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror or error}", hint="check the disk") from error
+        raise ModelError(
+            tr("{path} cannot be read: {reason}", path=path, reason=error.strerror or error), hint=tr("check the disk")
+        ) from error
     data_start = _LENGTH_BYTES + length
     try:
         entries, metadata = parse_header(raw.decode("utf-8"))
         _check_sizes(path, entries)
         needed = data_start + _check_order(entries)
     except UnicodeDecodeError as error:
-        raise CorruptFile(f"{path}: the header is damaged: it is not UTF-8 text", _AGAIN) from error
+        raise CorruptFile(tr("{path}: the header is damaged: it is not UTF-8 text", path=path), _AGAIN) from error
     except HeaderError as error:
-        raise CorruptFile(f"{path}: the header {error}", _AGAIN) from error
+        raise CorruptFile(tr("{path}: the header {error}", path=path, error=error), _AGAIN) from error
     if size < needed:
-        raise CorruptFile(f"{path} is incomplete: {needed - size} of {needed} bytes are missing", "resume the download")
+        raise CorruptFile(
+            tr(
+                "{path} is incomplete: {needed} of {needed2} bytes are missing",
+                path=path,
+                needed=needed - size,
+                needed2=needed,
+            ),
+            tr("resume the download"),
+        )
     if size > needed:
-        raise CorruptFile(f"{path} has {size - needed} bytes after its last tensor", _AGAIN)
+        raise CorruptFile(tr("{path} has {size} bytes after its last tensor", path=path, size=size - needed), _AGAIN)
     return Layout(path, size, data_start, entries, metadata)
 
 
@@ -138,9 +149,9 @@ def _regular_size(path: Path) -> int:
     """Bytes in the file; a folder, pipe or device is refused before it is opened (a pipe would block)."""
     status = path.stat()
     if stat.S_ISDIR(status.st_mode):
-        raise CorruptFile(f"{path} is a folder, not a safetensors file", hint="name the file in it")
+        raise CorruptFile(tr("{path} is a folder, not a safetensors file", path=path), hint=tr("name the file in it"))
     if not stat.S_ISREG(status.st_mode):
-        raise CorruptFile(f"{path} is a device or pipe, not a safetensors file")
+        raise CorruptFile(tr("{path} is a device or pipe, not a safetensors file", path=path))
     return status.st_size
 
 
@@ -153,14 +164,24 @@ def _header_length(path: Path, head: bytes, size: int) -> int:
         if suspect is not None:
             raise suspect
     if size <= _LENGTH_BYTES:
-        raise CorruptFile(f"{path} has only {size} bytes and is not a safetensors file", _AGAIN)
+        raise CorruptFile(
+            tr("{path} has only {size} bytes and is not a safetensors file", path=path, size=size), _AGAIN
+        )
     if not starts_well:
-        raise CorruptFile(f"{path} is not a safetensors file: no header follows its first 8 bytes", _AGAIN)
+        raise CorruptFile(
+            tr("{path} is not a safetensors file: no header follows its first 8 bytes", path=path), _AGAIN
+        )
     if length > MAX_HEADER_BYTES:
-        raise CorruptFile(f"{path}: the header claims {length} bytes, more than any real model needs", _AGAIN)
+        raise CorruptFile(
+            tr("{path}: the header claims {length} bytes, more than any real model needs", path=path, length=length),
+            _AGAIN,
+        )
     if _LENGTH_BYTES + length > size:
         missing = _LENGTH_BYTES + length - size
-        raise CorruptFile(f"{path} is incomplete: {missing} bytes of its header are missing", "resume the download")
+        raise CorruptFile(
+            tr("{path} is incomplete: {missing} bytes of its header are missing", path=path, missing=missing),
+            tr("resume the download"),
+        )
     return length
 
 
@@ -170,8 +191,13 @@ def _check_sizes(path: Path, entries: dict[str, Entry]) -> None:
         storage = STORAGE.get(entry.dtype)
         if storage is None and entry.dtype in _UNSUPPORTED:
             raise UnsupportedModel(
-                f"{path} stores {shown(name)} as {entry.dtype}, which cannot be computed with here",
-                hint="use the float16, bfloat16 or float32 variant of the model",
+                tr(
+                    "{path} stores {name} as {dtype}, which cannot be computed with here",
+                    path=path,
+                    name=shown(name),
+                    dtype=entry.dtype,
+                ),
+                hint=tr("use the float16, bfloat16 or float32 variant of the model"),
             )
         if storage is None:
             raise HeaderError(f"names an unknown dtype {shown(entry.dtype)} for {shown(name)}")
@@ -200,7 +226,9 @@ def _map_private(path: Path, size: int) -> mmap.mmap:
     try:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size != size:
-                raise CorruptFile(f"{path} changed while it was being opened", hint="wait until it is complete")
+                raise CorruptFile(
+                    tr("{path} changed while it was being opened", path=path), hint=tr("wait until it is complete")
+                )
             if sys.platform == "linux" and os.uname().machine in _NORESERVE_MACHINES:
                 # A writable private map counts against the memory limit as if every page would be
                 # written, so that a 4 GB file could not be mapped on a 4 GB machine. None will be.
@@ -209,6 +237,11 @@ def _map_private(path: Path, size: int) -> mmap.mmap:
             return mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY)
     except (OSError, OverflowError, ValueError) as error:
         raise ModelError(
-            f"{path} ({size / 1e6:.0f} MB) cannot be mapped into memory: {error}",
-            hint="a 32-bit system has no room for files of over 2 GB: use a smaller variant",
+            tr(
+                "{path} ({size:.0f} MB) cannot be mapped into memory: {error}",
+                path=path,
+                size=size / 1000000.0,
+                error=error,
+            ),
+            hint=tr("a 32-bit system has no room for files of over 2 GB: use a smaller variant"),
         ) from error

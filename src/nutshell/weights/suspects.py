@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nutshell.errors import CorruptFile, ModelError, PickleRefused, UnsupportedModel
+from nutshell.language import tr
 
 PICKLE_SUFFIXES = frozenset({".ckpt", ".bin", ".pt", ".pth", ".pkl", ".pickle"})
 HEAD_BYTES = 512  # enough to tell
@@ -37,7 +38,10 @@ _LOOKS: tuple[tuple[bytes, str, str], ...] = (
 def pickle_refused(path: Path) -> PickleRefused:
     """The error for a checkpoint that only unpickling could read."""
     return PickleRefused(
-        f"{path} is a pickle checkpoint, and loading one runs whatever code the file brings: it is never opened",
+        tr(
+            "{path} is a pickle checkpoint, and loading one runs whatever code the file brings: it is never opened",
+            path=path,
+        ),
         hint=_CONVERT,
     )
 
@@ -52,20 +56,24 @@ def what_else(path: Path, head: bytes, size: int) -> ModelError | None:
     """The error that says what `head` (the first bytes of a file of `size` bytes) shows, or None."""
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if size == 0:
-        return CorruptFile(f"{path} is empty", hint="the download stopped before it began: " + _AGAIN)
+        return CorruptFile(tr("{path} is empty", path=path), hint="the download stopped before it began: " + _AGAIN)
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06") or _is_pickle(head):
         return pickle_refused(path)
     if head.startswith(b"GGUF"):
-        return UnsupportedModel(f"{path} is a GGUF file, which cannot be read yet", "use the .safetensors variant")
+        return UnsupportedModel(
+            tr("{path} is a GGUF file, which cannot be read yet", path=path), tr("use the .safetensors variant")
+        )
     for magic, what, hint in _LOOKS:
         if head.startswith(magic):
-            return CorruptFile(f"{path} is {what}, not a safetensors file", hint)
+            return CorruptFile(tr("{path} is {what}, not a safetensors file", path=path, what=what), hint)
     if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
-        return CorruptFile(f"{path} is a web page, not a safetensors file", _HTML)
+        return CorruptFile(tr("{path} is a web page, not a safetensors file", path=path), _HTML)
     if text.startswith((b"{", b"[")):
-        return CorruptFile(f"{path} is a JSON text, not a safetensors file", _HTML)
+        return CorruptFile(tr("{path} is a JSON text, not a safetensors file", path=path), _HTML)
     if not head.strip(b"\0"):
-        return CorruptFile(f"{path} begins with nothing but zeros: room was reserved but not filled", _AGAIN)
+        return CorruptFile(
+            tr("{path} begins with nothing but zeros: room was reserved but not filled", path=path), _AGAIN
+        )
     return None
 
 
