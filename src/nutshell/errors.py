@@ -176,6 +176,31 @@ class Cancelled(NutshellError):
     exit_code = 130
 
 
+def os_reason(error: OSError) -> Text:
+    """What the system says of a failure, such as "Permission denied" (strerror(3))."""
+    return tr(error.strerror or str(error))
+
+
+# What systems say most, for the catalogues.
+_SAID = (
+    tr("Permission denied"),
+    tr("No such file or directory"),
+    tr("Is a directory"),
+    tr("Not a directory"),
+    tr("Input/output error"),
+    tr("No space left on device"),
+    tr("Read-only file system"),
+    tr("Operation not permitted"),
+    tr("File name too long"),
+    tr("Too many open files"),
+    tr("Connection refused"),
+    tr("Connection timed out"),
+    tr("Network is unreachable"),
+    tr("Address already in use"),
+    tr("Broken pipe"),
+)
+
+
 def _dims(shape: Shape) -> str:
     return "x".join(map(str, shape)) if shape else "scalar"
 

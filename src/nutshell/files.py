@@ -18,34 +18,34 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from nutshell.errors import OutputError
-from nutshell.language import tr
+from nutshell.errors import OutputError, os_reason
+from nutshell.language import Text, tr
 
 PROBE_BYTES = 256 * 1024  # about one small picture
 MOST_NUMBERS = 100_000
 
 # errno -> (what happened, what to do)
-_REASONS: dict[int, tuple[str, str]] = {
-    errno.ENOSPC: ("the disk is full", "free some space, or write to another disk with --output"),
-    errno.EACCES: ("you have no permission to write there", "choose a folder of yours with --output"),
-    errno.EPERM: ("this is not permitted there", "choose a folder of yours with --output"),
-    errno.EROFS: ("the disk is read-only", "choose a folder on another disk with --output"),
-    errno.ENOENT: ("there is no such folder", "make the folder first, or name another with --output"),
-    errno.ENOTDIR: ("part of that path is a file, not a folder", "check the path"),
-    errno.EISDIR: ("that is a folder", "name a file in it"),
-    errno.ENAMETOOLONG: ("the name is too long", "choose a shorter name with --output"),
-    errno.EINVAL: ("the name is not allowed there", 'avoid the characters < > : " | ? * in the name'),
-    errno.ELOOP: ("its links lead in a circle", "check the path"),
-    errno.EIO: ("the disk failed", "check the disk, or write to another with --output"),
-    errno.EFBIG: ("the file is too large for that disk", "write to another disk with --output"),
-    errno.EMFILE: ("too many files are open", "close other programs, or raise the limit (ulimit -n)"),
-    errno.EDQUOT: ("your disk quota is used up", "free some space, or write to another disk with --output"),
+_REASONS: dict[int, tuple[Text, Text]] = {
+    errno.ENOSPC: (tr("the disk is full"), tr("free some space, or write to another disk with --output")),
+    errno.EACCES: (tr("you have no permission to write there"), tr("choose a folder of yours with --output")),
+    errno.EPERM: (tr("this is not permitted there"), tr("choose a folder of yours with --output")),
+    errno.EROFS: (tr("the disk is read-only"), tr("choose a folder on another disk with --output")),
+    errno.ENOENT: (tr("there is no such folder"), tr("make the folder first, or name another with --output")),
+    errno.ENOTDIR: (tr("part of that path is a file, not a folder"), tr("check the path")),
+    errno.EISDIR: (tr("that is a folder"), tr("name a file in it")),
+    errno.ENAMETOOLONG: (tr("the name is too long"), tr("choose a shorter name with --output")),
+    errno.EINVAL: (tr("the name is not allowed there"), tr('avoid the characters < > : " | ? * in the name')),
+    errno.ELOOP: (tr("its links lead in a circle"), tr("check the path")),
+    errno.EIO: (tr("the disk failed"), tr("check the disk, or write to another with --output")),
+    errno.EFBIG: (tr("the file is too large for that disk"), tr("write to another disk with --output")),
+    errno.EMFILE: (tr("too many files are open"), tr("close other programs, or raise the limit (ulimit -n)")),
+    errno.EDQUOT: (tr("your disk quota is used up"), tr("free some space, or write to another disk with --output")),
 }
 
 
 def output_error(path: Path, error: OSError) -> OutputError:
     """Tell what kept `path` from being written."""
-    reason, hint = _REASONS.get(error.errno or 0, (error.strerror or str(error), "try another folder with --output"))
+    reason, hint = _REASONS.get(error.errno or 0, (os_reason(error), tr("try another folder with --output")))
     return OutputError(tr("cannot write {path}: {reason}", path=path, reason=reason), hint)
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from nutshell.catalogue.card import ModelCard
 from nutshell.catalogue.shelf import cards, own_folder
 from nutshell.catalogue.write import card_text
-from nutshell.errors import OutputError, UsageError
+from nutshell.errors import OutputError, UsageError, os_reason
 from nutshell.files import write_bytes
 from nutshell.language import tr
 
-HINT = "name another folder with NUTSHELL_CARDS, or cards in config.toml"
+HINT = tr("name another folder with NUTSHELL_CARDS, or cards in config.toml")
 
 
 def keep_card(card: ModelCard, folder: Path | None = None, *, replace: bool = False) -> Path:
@@ -35,8 +35,8 @@ def keep_card(card: ModelCard, folder: Path | None = None, *, replace: bool = Fa
         write_bytes(path, card_text(card).encode())
     except OSError as error:
         raise OutputError(
-            tr("cannot make the folder {folder}: {reason}", folder=folder, reason=error.strerror or error), HINT
+            tr("cannot make the folder {folder}: {reason}", folder=folder, reason=os_reason(error)), HINT
         ) from error
     except OutputError as error:
-        raise OutputError(str(error), HINT) from error
+        raise OutputError(error.message, HINT) from error
     return path

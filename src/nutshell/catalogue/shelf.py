@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 
 from nutshell.catalogue.card import ModelCard
-from nutshell.errors import ModelError, ModelNotFound, UsageError
+from nutshell.errors import ModelError, ModelNotFound, UsageError, os_reason
 from nutshell.language import tr
 from nutshell.settings import beside_config, resolve
 
@@ -59,7 +59,7 @@ def read_card(path: Path) -> ModelCard:
             )
     except OSError as error:
         raise ModelError(
-            tr("{path} cannot be read: {reason}", path=path, reason=error.strerror or error),
+            tr("{path} cannot be read: {reason}", path=path, reason=os_reason(error)),
             tr("check its permissions"),
         ) from error
     except UnicodeDecodeError as error:
@@ -69,8 +69,9 @@ def read_card(path: Path) -> ModelCard:
             tr("{path} is not valid TOML: {error}", path=path, error=error), tr('text stands in quotes: title = "..."')
         ) from error
     except ModelError as error:
-        hint = error.hint or "docs/reference/cards.md lists every key"
-        raise ModelError(f"{path}: {error}" if str(path) not in str(error) else str(error), hint) from error
+        hint = error.hint or tr("docs/reference/cards.md lists every key")
+        named = str(path) in error.message
+        raise ModelError(error.message if named else tr("{path}: {error}", path=path, error=error), hint) from error
     return card if not card.path else card.replace(path=str(path.parent / Path(card.path).expanduser()))
 
 
@@ -87,7 +88,7 @@ def own_cards(folder: Path | None) -> tuple[Mapping[str, ModelCard], tuple[Model
     except OSError as error:
         return found, (
             ModelError(
-                tr("{folder} cannot be read: {reason}", folder=folder, reason=error.strerror or error),
+                tr("{folder} cannot be read: {reason}", folder=folder, reason=os_reason(error)),
                 tr("check its permissions"),
             ),
         )

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from nutshell.engines.heap import trim_heap
 from nutshell.errors import EngineError, EngineUnavailable, UsageError
-from nutshell.language import tr
+from nutshell.language import Text, tr
 from nutshell.networks.ops import Network
 from nutshell.weights import Weights
 
@@ -46,7 +46,11 @@ class TorchSession:
                 )
             )
         torch = self._torch
-        with _torch_errors(torch, f"while it ran {self._name}"), self._thread_count(), torch.inference_mode():
+        with (
+            _torch_errors(torch, tr("while it ran {name}", name=self._name)),
+            self._thread_count(),
+            torch.inference_mode(),
+        ):
             values = {
                 name: self._value(inputs[name], torch.int64 if given.integer else self._ops.dtype)
                 for name, given in expected.items()
@@ -120,7 +124,7 @@ class TorchEngine:
             )
         ops = self._ops(self.device, precision)
         shapes = self._shapes(ops, precision)
-        with _torch_errors(self._torch, f"while it loaded {network.name}"), self._torch.inference_mode():
+        with _torch_errors(self._torch, tr("while it loaded {name}", name=network.name)), self._torch.inference_mode():
             values = {
                 name: self._torch.empty(
                     given.shape, dtype=self._torch.int64 if given.integer else ops.dtype, device="meta"
@@ -146,7 +150,7 @@ def _require(torch: Any, kind: str, device: str) -> None:
             tr("this PyTorch ({version}) finds no {kind} device", version=torch.__version__, kind=kind),
             tr("install PyTorch's build for {kind} (pytorch.org), check the driver, or use another engine", kind=kind),
         )
-    with _torch_errors(torch, f"when it was asked for {device}", EngineUnavailable):
+    with _torch_errors(torch, tr("when it was asked for {device}", device=device), EngineUnavailable):
         torch.zeros(1, device=device)
 
 
@@ -167,12 +171,14 @@ def _precisions(torch: Any, kind: str, device: str) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def _torch_errors(torch: Any, when: str, kind: type[EngineError] = EngineError) -> Iterator[None]:
+def _torch_errors(torch: Any, when: Text, kind: type[EngineError] = EngineError) -> Iterator[None]:
     """PyTorch's errors as ours. It raises RuntimeError for nearly everything that its kernels refuse."""
     try:
         yield
     except torch.OutOfMemoryError as error:
-        raise kind(f"PyTorch ran out of memory {when}", "try a smaller picture or a half precision") from error
+        raise kind(
+            tr("PyTorch ran out of memory {when}", when=when), tr("try a smaller picture or a half precision")
+        ) from error
     except RuntimeError as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise kind(f"PyTorch failed {when}: {first}") from error
+        raise kind(tr("PyTorch failed {when}: {reason}", when=when, reason=first)) from error

@@ -31,7 +31,7 @@ SUFFIX = ".nut"
 MANIFEST = "manifest.json"
 LICENCES, BLOBS, WHEELS = "licences/", "blobs/", "wheels/"
 LARGEST_MANIFEST = 10_000_000  # bytes
-_AGAIN = "copy or export the bundle again"
+_AGAIN = tr("copy or export the bundle again")
 # A bundle does not say where things lie on the machine that it came from, or which parts another program has.
 LOCAL_KEYS = ("path", "folder", "base")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from nutshell.catalogue import cards, keep_card
-from nutshell.errors import CorruptFile, ModelNotFound, NutshellError, StoreError
+from nutshell.errors import CorruptFile, ModelNotFound, NutshellError, StoreError, os_reason
 from nutshell.language import tr
 from nutshell.store.bundle import WHEELS, BundledModel, Contents, Entry
 from nutshell.store.bundle_tar import END, Reader, tar_bytes
@@ -47,7 +47,7 @@ def import_bundle(
         file = path.open("rb")
     except OSError as error:
         raise ModelNotFound(
-            tr("{path} cannot be read: {reason}", path=path, reason=error.strerror or error), tr("check the path")
+            tr("{path} cannot be read: {reason}", path=path, reason=os_reason(error)), tr("check the path")
         ) from error
     with file:
         reader = Reader(file, path)

@@ -12,7 +12,7 @@ import tarfile
 from pathlib import Path
 from typing import IO
 
-from nutshell.errors import CorruptFile, ModelError
+from nutshell.errors import CorruptFile, ModelError, os_reason
 from nutshell.language import tr
 from nutshell.store.bundle import LARGEST_MANIFEST, MANIFEST, Entry
 from nutshell.store.hashing import CHUNK_BYTES
@@ -22,7 +22,7 @@ END = bytes(2 * BLOCK)
 MOST_PADDING = 20 * BLOCK  # other tools fill the last record
 _LARGE = 8**11
 _PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE)  # tarfile calls sparse files regular, too
-_AGAIN = "copy the bundle again, or export it again"
+_AGAIN = tr("copy the bundle again, or export it again")
 
 
 def header(name: str, size: int) -> bytes:
@@ -156,6 +156,6 @@ class Reader:
 
     def _unreadable(self, error: OSError) -> ModelError:
         return ModelError(
-            tr("{path} cannot be read: {reason}", path=self.path, reason=error.strerror or error),
+            tr("{path} cannot be read: {reason}", path=self.path, reason=os_reason(error)),
             tr("check the disk or stick"),
         )

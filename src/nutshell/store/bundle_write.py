@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
-from nutshell.errors import CorruptFile, OutputError, StoreError
+from nutshell.errors import CorruptFile, OutputError, StoreError, os_reason
 from nutshell.files import writing
-from nutshell.language import tr
+from nutshell.language import join, tr
 from nutshell.store.bundle import BLOBS, LICENCES, MANIFEST, WHEELS, Contents, Entry
 from nutshell.store.bundle_gather import Packed, is_licence
 from nutshell.store.bundle_tar import END, header, padding, tar_bytes
@@ -53,10 +53,11 @@ def export_bundle(
     except OutputError as error:
         if isinstance(error, StoreError):
             raise
-        hint = "free some space, or write to another disk"
+        hint = tr("free some space, or write to another disk")
         if size > _FAT_BYTES:
-            hint += "; FAT32 holds files below 4 GB: use exFAT, or export fewer models"
-        raise OutputError(str(error), hint) from error
+            fat = tr("FAT32 holds files below 4 GB: use exFAT, or export fewer models")
+            hint = join("; ", (hint, fat))
+        raise OutputError(error.message, hint) from error
     return contents
 
 
@@ -97,7 +98,7 @@ def _copy(source: Path, entry: Entry, target: IO[bytes], on_bytes: OnBytes | Non
         original = source.open("rb")
     except OSError as error:
         raise CorruptFile(
-            tr("{source} cannot be read: {reason}", source=source, reason=error.strerror or error),
+            tr("{source} cannot be read: {reason}", source=source, reason=os_reason(error)),
             tr("nutshell verify tells more"),
         ) from error
     with original:

@@ -10,24 +10,24 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from nutshell.errors import StoreError
+from nutshell.errors import StoreError, os_reason
 from nutshell.files import sync_folder
-from nutshell.language import tr
+from nutshell.language import Text, tr
 
-_CHOOSE = "choose another folder for models with --store, or NUTSHELL_STORE"
-_RESUMES = "what was fetched is kept: free some space and run the same command again, or choose another --store"
+_CHOOSE = tr("choose another folder for models with --store, or NUTSHELL_STORE")
+_RESUMES = tr("what was fetched is kept: free some space and run the same command again, or choose another --store")
 # errno -> (what happened, what to do)
-_REASONS: dict[int, tuple[str, str]] = {
-    errno.ENOSPC: ("the disk is full", _RESUMES),
-    errno.EDQUOT: ("your disk quota is used up", _RESUMES),
-    errno.EROFS: ("the disk is read-only", _CHOOSE),
-    errno.EACCES: ("you have no permission to write there", _CHOOSE),
-    errno.EPERM: ("this is not permitted there", _CHOOSE),
-    errno.ENOTDIR: ("part of that path is a file, not a folder", _CHOOSE),
-    errno.EEXIST: ("a file lies where a folder should be", _CHOOSE),
-    errno.EFBIG: ("the file is too large for that disk (FAT32 holds files below 4 GB)", _CHOOSE),
-    errno.EIO: ("the disk failed", "check the disk, or " + _CHOOSE),
-    errno.ENODEV: ("the disk is gone", "put it back, and run the same command again"),
+_REASONS: dict[int, tuple[Text, Text]] = {
+    errno.ENOSPC: (tr("the disk is full"), _RESUMES),
+    errno.EDQUOT: (tr("your disk quota is used up"), _RESUMES),
+    errno.EROFS: (tr("the disk is read-only"), _CHOOSE),
+    errno.EACCES: (tr("you have no permission to write there"), _CHOOSE),
+    errno.EPERM: (tr("this is not permitted there"), _CHOOSE),
+    errno.ENOTDIR: (tr("part of that path is a file, not a folder"), _CHOOSE),
+    errno.EEXIST: (tr("a file lies where a folder should be"), _CHOOSE),
+    errno.EFBIG: (tr("the file is too large for that disk (FAT32 holds files below 4 GB)"), _CHOOSE),
+    errno.EIO: (tr("the disk failed"), tr("check the disk, or {choose}", choose=_CHOOSE)),
+    errno.ENODEV: (tr("the disk is gone"), tr("put it back, and run the same command again")),
 }
 
 
@@ -37,7 +37,7 @@ def telling(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason, hint = _REASONS.get(error.errno or 0, (error.strerror or str(error), _CHOOSE))
+        reason, hint = _REASONS.get(error.errno or 0, (os_reason(error), _CHOOSE))
         raise StoreError(tr("cannot write {path}: {reason}", path=path, reason=reason), hint) from error
 
 

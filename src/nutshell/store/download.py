@@ -137,8 +137,11 @@ def _receive(file: Listed, offer: Offer, part: Path, watch: Watch) -> None:
                     _write(target.fileno(), chunk)
                 watch.bytes(len(chunk))
     if have < file.size:
-        raise FetchError(tr("{where} ended {path} too early", where=offer.where, path=file.path), tr("try again; what was fetched is kept"),
-                         transient=True)  # fmt: skip
+        raise FetchError(
+            tr("{where} ended {path} too early", where=offer.where, path=file.path),
+            tr("try again; what was fetched is kept"),
+            transient=True,
+        )
 
 
 def _checked(file: Listed, offer: Offer, part: Path, watch: Watch, *, resumed: bool) -> str:

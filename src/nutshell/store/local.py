@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from nutshell.errors import FetchError, ModelNotFound, NutshellError
+from nutshell.errors import FetchError, ModelNotFound, NutshellError, os_reason
 from nutshell.language import tr
 from nutshell.store.download import Offer
 from nutshell.store.hashing import CHUNK_BYTES, Digest, sha256_of
@@ -124,6 +124,6 @@ def _reading(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise FetchError(
-            tr("{path} cannot be read: {reason}", path=path, reason=error.strerror or error),
+            tr("{path} cannot be read: {reason}", path=path, reason=os_reason(error)),
             tr("check the disk or stick"),
         ) from error

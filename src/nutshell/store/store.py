@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from nutshell.errors import CorruptFile, ModelError, ModelNotFound
+from nutshell.errors import CorruptFile, ModelError, ModelNotFound, os_reason
 from nutshell.files import sync_folder
 from nutshell.language import tr
 from nutshell.store.check import MISSING, OTHER, OnBytes, Verdict, look_at, put_away
@@ -240,7 +240,7 @@ class Store:
             return None
         except OSError as error:
             raise ModelError(
-                tr("{path} cannot be read: {reason}", path=path, reason=error.strerror or error), tr("check the disk")
+                tr("{path} cannot be read: {reason}", path=path, reason=os_reason(error)), tr("check the disk")
             ) from error
 
     def _make_view(self, manifest: Manifest) -> None:

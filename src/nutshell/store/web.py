@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import httpx2
 
 LARGEST_ANSWER = 50_000_000  # bytes; a listing of ten thousand files has five million
-AGAIN = "try again; what was fetched is kept"
-LOGIN = "is this a network with a login page? open any page in a browser, log in, and try again"
+AGAIN = tr("try again; what was fetched is kept")
+LOGIN = tr("is this a network with a login page? open any page in a browser, log in, and try again")
 
 
 @dataclass(frozen=True)

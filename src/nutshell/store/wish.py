@@ -60,7 +60,9 @@ def read_wish(text: str, cards: Mapping[str, ModelCard], *, elsewhere: bool = Fa
     if elsewhere:
         return Wish(Wanted(check_name(text)), ())
     close = difflib.get_close_matches(text, cards, 1)
-    hint = f"did you mean {close[0]}?" if close else "nutshell models lists the names; hf:owner/name is any repository"
+    hint = tr("nutshell models lists the names; hf:owner/name is any repository")
+    if close:
+        hint = tr("did you mean {name}?", name=close[0])
     raise ModelNotFound(tr("there is no model named {text!r}", text=text), hint)
 
 

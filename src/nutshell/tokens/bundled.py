@@ -47,7 +47,7 @@ def _read_merges() -> list[tuple[str, str]]:
     import zlib
     from importlib import resources
 
-    hint = "the installation is damaged: install nutshell again"
+    hint = tr("the installation is damaged: install nutshell again")
     try:
         with (
             resources.files(__package__).joinpath("data", _FILE).open("rb") as packed,

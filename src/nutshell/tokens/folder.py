@@ -24,7 +24,7 @@ DEFAULT_MAX_LENGTH = 77
 # transformers writes 1e30 for "not known"; no text encoder of this kind reads more than 248 tokens.
 _LONGEST = 100_000
 _LARGEST_FILE_BYTES = 64_000_000
-_HINT = "the tokenizer's files are damaged or do not belong together: download them again"
+_HINT = tr("the tokenizer's files are damaged or do not belong together: download them again")
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ START_TOKEN = "<|startoftext|>"
 END_TOKEN = "<|endoftext|>"
 
 _WORDS = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
-_HINT = "the tokenizer's files are damaged or do not belong together: download them again"
+_HINT = tr("the tokenizer's files are damaged or do not belong together: download them again")
 
 
 @dataclass(frozen=True)

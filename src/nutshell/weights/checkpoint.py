@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Literal
 
 from nutshell.errors import ModelError, ModelNotFound, UnsupportedModel
-from nutshell.language import tr
+from nutshell.language import join, tr
 from nutshell.weights.canonical import Tensors, canonical
 from nutshell.weights.folder import Json, has_variant, part_layouts, read_json, read_optional_json
 from nutshell.weights.header import shown
@@ -123,15 +123,18 @@ class Checkpoint:
 
     def _incomplete(self) -> ModelError:
         missing = [part for part in PARTS if part not in self.sources]
-        hint = "name a model that is complete"
+        hint = tr("name a model that is complete")
         if self.layout == "diffusers":
             # Such a folder may be one half of a model that shares parts with another.
-            hint += ", or add the rest, tokenizer/ and scheduler/ too, from the model that these parts belong to"
+            hint = tr(
+                "name a model that is complete, or add the rest, tokenizer/ and scheduler/ too, from the model that "
+                "these parts belong to"
+            )
         return ModelNotFound(
             tr(
                 "{path} holds no {missing}, only {parts}",
                 path=self.path,
-                missing=" and no ".join(missing),
+                missing=join(" and no ", missing),
                 parts=", ".join(self.parts),
             ),
             hint,

@@ -15,7 +15,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from nutshell.errors import CorruptFile, ModelError, ModelNotFound
+from nutshell.errors import CorruptFile, ModelError, ModelNotFound, os_reason
 from nutshell.language import tr
 from nutshell.weights.header import shown
 from nutshell.weights.safetensors import Layout, read_layout
@@ -42,7 +42,7 @@ def read_json(path: Path) -> Json:
         ) from error
     except OSError as error:
         raise ModelError(
-            tr("{path} cannot be read: {reason}", path=path, reason=error.strerror or error), hint=tr("check the disk")
+            tr("{path} cannot be read: {reason}", path=path, reason=os_reason(error)), hint=tr("check the disk")
         ) from error
     try:
         value = json.loads(raw, parse_int=_short_integer)

@@ -104,7 +104,7 @@ _INPUT_CHANNELS = {5: "Stable Diffusion 2 depth", 7: "the Stable Diffusion x4 up
 
 _FIRST_CONVOLUTIONS = [prefix + "input_blocks.0.0.weight" for prefix, part in PREFIXES.items() if part == "unet"]
 
-_HINT = "use a Stable Diffusion 1.x or 2.x model"
+_HINT = tr("use a Stable Diffusion 1.x or 2.x model")
 
 
 def refuse_foreign_pipeline(path: Path, class_name: object) -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 
-from nutshell.errors import CorruptFile, ModelError, ModelNotFound, UnsupportedModel
+from nutshell.errors import CorruptFile, ModelError, ModelNotFound, UnsupportedModel, os_reason
 from nutshell.language import tr
 from nutshell.weights.header import Entry, HeaderError, parse_header, shown
 from nutshell.weights.suspects import HEAD_BYTES, refuse_by_name, what_else
@@ -32,7 +32,7 @@ _UNSUPPORTED = frozenset(
     {"F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "F8_E8M0", "F6_E2M3", "F6_E3M2", "F4", "C64"}
     | {"U16", "U32", "U64"}
 )
-_AGAIN = "download it again"
+_AGAIN = tr("download it again")
 _LENGTH_BYTES = 8
 
 # Python names the flag only from 3.13 on; this is its value on the machines listed (asm-generic/mman-common.h);
@@ -75,7 +75,7 @@ def read_layout(path: Path) -> Layout:
         raise ModelNotFound(tr("there is no file {path}", path=path), hint=tr("check the path")) from error
     except OSError as error:
         raise ModelError(
-            tr("{path} cannot be read: {reason}", path=path, reason=error.strerror or error), hint=tr("check the disk")
+            tr("{path} cannot be read: {reason}", path=path, reason=os_reason(error)), hint=tr("check the disk")
         ) from error
     data_start = _LENGTH_BYTES + length
     try:

@@ -9,29 +9,31 @@ from __future__ import annotations
 from pathlib import Path
 
 from nutshell.errors import CorruptFile, ModelError, PickleRefused, UnsupportedModel
-from nutshell.language import tr
+from nutshell.language import Text, tr
 
 PICKLE_SUFFIXES = frozenset({".ckpt", ".bin", ".pt", ".pth", ".pkl", ".pickle"})
 HEAD_BYTES = 512  # enough to tell
 
-_AGAIN = "download it again"
-_LFS = "Git LFS left a pointer here instead of the file: run `git lfs pull`, or download the file itself"
-_HTML = "the server answered with a page (a login, a licence or an error): open the address in a browser, then retry"
-_CONVERT = (
-    "look for the .safetensors variant of the same model; or, on a machine with PyTorch, convert it: "
-    "w = torch.load(FILE, weights_only=True); w = w.get('state_dict', w); "
+_AGAIN = tr("download it again")
+_LFS = tr("Git LFS left a pointer here instead of the file: run `git lfs pull`, or download the file itself")
+_HTML = tr(
+    "the server answered with a page (a login, a licence or an error): open the address in a browser, then retry"
+)
+_CONVERT = tr(
+    "look for the .safetensors variant of the same model; or, on a machine with PyTorch, convert "
+    "it: w = torch.load(FILE, weights_only=True); w = w.get('state_dict', w); "
     "safetensors.torch.save_file({k: v.contiguous() for k, v in w.items()}, 'model.safetensors')"
 )
 
 # first bytes -> (what it is, hint)
-_LOOKS: tuple[tuple[bytes, str, str], ...] = (
-    (b"version https://git-lfs", "a Git LFS pointer", _LFS),
-    (b"\x1f\x8b", "a gzip archive", "unpack it first"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it first"),
-    (b"Rar!", "a RAR archive", "unpack it first"),
-    (b"\x89PNG", "a PNG picture", _AGAIN),
-    (b"\xff\xd8\xff", "a JPEG picture", _AGAIN),
-    (b"\x89HDF\r\n", "a Keras/HDF5 file", "look for the .safetensors variant of the model"),
+_LOOKS: tuple[tuple[bytes, Text, Text], ...] = (
+    (b"version https://git-lfs", tr("a Git LFS pointer"), _LFS),
+    (b"\x1f\x8b", tr("a gzip archive"), tr("unpack it first")),
+    (b"7z\xbc\xaf\x27\x1c", tr("a 7z archive"), tr("unpack it first")),
+    (b"Rar!", tr("a RAR archive"), tr("unpack it first")),
+    (b"\x89PNG", tr("a PNG picture"), _AGAIN),
+    (b"\xff\xd8\xff", tr("a JPEG picture"), _AGAIN),
+    (b"\x89HDF\r\n", tr("a Keras/HDF5 file"), tr("look for the .safetensors variant of the model")),
 )
 
 
@@ -56,7 +58,9 @@ def what_else(path: Path, head: bytes, size: int) -> ModelError | None:
     """The error that says what `head` (the first bytes of a file of `size` bytes) shows, or None."""
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if size == 0:
-        return CorruptFile(tr("{path} is empty", path=path), hint="the download stopped before it began: " + _AGAIN)
+        return CorruptFile(
+            tr("{path} is empty", path=path), hint=tr("the download stopped before it began: {again}", again=_AGAIN)
+        )
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06") or _is_pickle(head):
         return pickle_refused(path)
     if head.startswith(b"GGUF"):
