@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from nutshell.cli.model_rows import Row, model_rows
 from nutshell.cli.options import add_settings, make_parser, settle
 from nutshell.cli.planning import guess_line, machine_line, planner_of
 from nutshell.cli.speech import one_line
-from nutshell.language import tr
 
 if TYPE_CHECKING:
     from nutshell.pipeline.outlook import Outlook
     from nutshell.plan import Planner
-    from nutshell.store.places import Places
 
 DESCRIPTION = """\
 List the models that draw pictures: what this machine can run, best first, with the time for one picture, the most
@@ -28,9 +25,6 @@ examples:
   nutshell models --max-memory 2G
   nutshell plan stable-diffusion-1.5
 """
-GIVEN = "yours"
-HERE = "here"
-UNKNOWN = "unknown"
 HEAD = ("model", "picture", "time", "memory", "download", "verdict")
 WIDTH = 100
 INDENT = "    "
@@ -38,20 +32,6 @@ HINTS = (
     "time and memory: of one picture of that size, with the model's usual steps, loading included.",
     "nutshell pull MODEL fetches one; nutshell plan MODEL explains; nutshell PROMPT --model MODEL draws.",
 )
-
-
-@dataclass(frozen=True)
-class Row:
-    """One model of the list."""
-
-    name: str
-    title: str
-    licence: str
-    commercial: bool | None
-    installed: bool
-    download: str
-    download_bytes: int | None
-    outlook: Outlook
 
 
 def main(words: Sequence[str]) -> int:
@@ -63,66 +43,11 @@ def main(words: Sequence[str]) -> int:
     )
     settings = settle(parser.parse_args(words))
 
-    from nutshell.pipeline.outlook import Wish
-    from nutshell.store.places import Places
-
-    planner, places = planner_of(settings), Places.of(settings)
-    rows = best_first([*known(planner, places, Wish(settings["size"], settings["steps"])), *given(planner, places)])
+    planner = planner_of(settings)
+    rows = model_rows(planner, settings)
     for line in json_lines(rows) if settings["json"] else table(rows, planner):
         print(line)
     return 0
-
-
-def known(planner: Planner, places: Places, wish: Any) -> Iterator[Row]:
-    """The models that have a card and draw pictures."""
-    from nutshell.catalogue import cards
-    from nutshell.errors import NutshellError
-    from nutshell.pipeline.outlook import outlook
-    from nutshell.store import find, installed
-    from nutshell.store.find import download_size
-
-    for card in cards().values():
-        if card.kind != "text-to-image":
-            continue
-        try:
-            here = installed(card, places)
-            found = find(card.name, places) if here else None
-        except NutshellError:
-            here, found = False, None
-        # The rest of a model tells little without its denoiser, most of it by far.
-        sized = card.download_bytes or "unet" in card.parameters
-        text = HERE if here else download_size(card) if sized else UNKNOWN
-        expected = outlook(card, planner, found, wish)
-        yield Row(card.name, card.title, card.licence, card.commercial, here, text, card.download_bytes, expected)
-
-
-def given(planner: Planner, places: Places) -> Iterator[Row]:
-    """Model folders and single files in the user's own folder."""
-    from nutshell.errors import UsageError
-    from nutshell.pipeline.outlook import outlook
-    from nutshell.store import Found
-
-    folder: Path | None = places.yours
-    if folder is None:
-        return
-    if not folder.is_dir():
-        raise UsageError(
-            tr("there is no folder of models {folder}", folder=folder), tr("correct --models, or NUTSHELL_MODELS")
-        )
-    for path in sorted(folder.iterdir()):
-        if (path / "model_index.json").exists() or path.suffix == ".safetensors":
-            yield Row(path.name, f"{GIVEN}: {path}", "", None, True, HERE, None, outlook(None, planner, Found(path)))
-
-
-def best_first(rows: Sequence[Row]) -> list[Row]:
-    """By verdict; then the larger model, which draws better; then the quicker one."""
-    from nutshell.pipeline.outlook import VERDICTS
-
-    def rank(row: Row) -> tuple[Any, ...]:
-        seconds = row.outlook.plan.picture_seconds if row.outlook.plan else 0.0
-        return VERDICTS.index(row.outlook.verdict), -row.outlook.parameters, seconds, row.name
-
-    return sorted(rows, key=rank)
 
 
 def table(rows: Sequence[Row], planner: Planner) -> Iterator[str]:

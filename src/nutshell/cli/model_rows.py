@@ -1,0 +1,95 @@
+"""The models that draw pictures, with what to expect of each on this machine: for `nutshell models` and the menu."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nutshell.language import tr
+from nutshell.settings import Settings
+
+if TYPE_CHECKING:
+    from nutshell.pipeline.outlook import Outlook
+    from nutshell.plan import Planner
+    from nutshell.store.places import Places
+
+GIVEN = "yours"
+HERE = "here"
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model of the list."""
+
+    name: str
+    title: str
+    licence: str
+    commercial: bool | None
+    installed: bool
+    download: str
+    download_bytes: int | None
+    outlook: Outlook
+
+
+def model_rows(planner: Planner, settings: Settings) -> list[Row]:
+    """Every model there is, best first. Nothing is fetched or loaded."""
+    from nutshell.pipeline.outlook import Wish
+    from nutshell.store.places import Places
+
+    places = Places.of(settings)
+    return best_first([*known(planner, places, Wish(settings["size"], settings["steps"])), *given(planner, places)])
+
+
+def known(planner: Planner, places: Places, wish: Any) -> Iterator[Row]:
+    """The models that have a card and draw pictures."""
+    from nutshell.catalogue import cards
+    from nutshell.errors import NutshellError
+    from nutshell.pipeline.outlook import outlook
+    from nutshell.store import find, installed
+    from nutshell.store.find import download_size
+
+    for card in cards().values():
+        if card.kind != "text-to-image":
+            continue
+        try:
+            here = installed(card, places)
+            found = find(card.name, places) if here else None
+        except NutshellError:
+            here, found = False, None
+        # The rest of a model tells little without its denoiser, most of it by far.
+        sized = card.download_bytes or "unet" in card.parameters
+        text = HERE if here else download_size(card) if sized else UNKNOWN
+        expected = outlook(card, planner, found, wish)
+        yield Row(card.name, card.title, card.licence, card.commercial, here, text, card.download_bytes, expected)
+
+
+def given(planner: Planner, places: Places) -> Iterator[Row]:
+    """Model folders and single files in the user's own folder."""
+    from nutshell.errors import UsageError
+    from nutshell.pipeline.outlook import outlook
+    from nutshell.store import Found
+
+    folder: Path | None = places.yours
+    if folder is None:
+        return
+    if not folder.is_dir():
+        raise UsageError(
+            tr("there is no folder of models {folder}", folder=folder), tr("correct --models, or NUTSHELL_MODELS")
+        )
+    for path in sorted(folder.iterdir()):
+        if (path / "model_index.json").exists() or path.suffix == ".safetensors":
+            yield Row(path.name, f"{GIVEN}: {path}", "", None, True, HERE, None, outlook(None, planner, Found(path)))
+
+
+def best_first(rows: Sequence[Row]) -> list[Row]:
+    """By verdict; then the larger model, which draws better; then the quicker one."""
+    from nutshell.pipeline.outlook import VERDICTS
+
+    def rank(row: Row) -> tuple[Any, ...]:
+        seconds = row.outlook.plan.picture_seconds if row.outlook.plan else 0.0
+        return VERDICTS.index(row.outlook.verdict), -row.outlook.parameters, seconds, row.name
+
+    return sorted(rows, key=rank)
