@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from nutshell.language import tr
 from nutshell.machine.examination import EngineReport
 
 SECONDS = 20.0
@@ -77,16 +78,16 @@ def _ask(name: str, module: str, question: str, seconds: float) -> EngineReport:
     try:
         code, output, complaint = _python(program, seconds)
     except OSError as error:
-        return EngineReport(name, False, error=f"could not be asked: {error}")
+        return EngineReport(name, False, error=tr("could not be asked: {reason}", reason=error))
     took = time.monotonic() - begun
     if code is None:
-        return EngineReport(name, True, error=f"did not answer within {seconds:g} s", seconds=took)
+        return EngineReport(name, True, error=tr("did not answer within {seconds:g} s", seconds=seconds), seconds=took)
     if code != 0:
         return EngineReport(name, True, error=_why(code, complaint), seconds=took)
     try:
         answer: dict[str, Any] | None = json.loads(output.strip().splitlines()[-1])
     except (ValueError, IndexError):
-        return EngineReport(name, True, error="answered with nonsense", seconds=took)
+        return EngineReport(name, True, error=tr("answered with nonsense"), seconds=took)
     if answer is None:
         return EngineReport(name, False, seconds=took)
     lists = {key: tuple(map(str, answer.get(key, ()))) for key in ("devices", "architectures")}
@@ -114,10 +115,10 @@ def _python(program: str, seconds: float) -> tuple[int | None, str, str]:
 
 
 def _why(code: int, complaint: str) -> str:
-    """A signal is -11 to subprocess; Windows has its codes of exceptions."""
+    """The library's last words, or a Text. A signal is -11 to subprocess; Windows has its codes of exceptions."""
     if code in (-4, 0xC000001D):
-        return "it uses instructions that this processor does not have"
+        return tr("it uses instructions that this processor does not have")
     if code in (-11, -6, 0xC0000005):
-        return f"it crashes when it is loaded (exit code {code})"
-    last = complaint.strip().splitlines()[-1:] or [f"exit code {code}"]
-    return last[0].strip()[:200]
+        return tr("it crashes when it is loaded (exit code {code})", code=code)
+    last = complaint.strip().splitlines()[-1:]
+    return last[0].strip()[:200] if last else tr("exit code {code}", code=code)

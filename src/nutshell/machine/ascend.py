@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from nutshell.language import tr
 from nutshell.machine.facts import Gpu
 from nutshell.machine.pci import PciDevice
-from nutshell.machine.source import Notes, Source, Unreadable, names_or_none, text_or
+from nutshell.machine.source import Notes, Source, Unreadable, brief, names_or_none, text_or
 
 # It asks every card over its management channel.
 _SECONDS = 1.3
@@ -28,10 +29,10 @@ def read_ascend(source: Source, notes: Notes, cards: Sequence[PciDevice]) -> lis
         gpus = npu_smi(output.text, _cann(source))
         if gpus:
             return gpus
-        last = output.text.strip().splitlines()[-1:] or ["nothing"]
-        notes.add("gpu.ascend", f"npu-smi said (exit code {output.code}): {last[0]}")
+        last = brief((output.text.strip().splitlines() or [""])[-1]) or tr("nothing")
+        notes.add("gpu.ascend", tr("npu-smi said (exit code {code}): {said}", code=output.code, said=last))
     except Unreadable as error:
-        notes.add("gpu.ascend", str(error))
+        notes.add("gpu.ascend", error.reason)
     return [Gpu("ascend", f"Ascend {_CHIPS.get(card.device, card.device)}", "discrete") for card in cards]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from nutshell.language import tr
 from nutshell.machine import cgroups
 from nutshell.machine.cpu_names import NUMPY_NAMES, arm_name, arm_vendor, linux_features, mac_features, vendor_name
 from nutshell.machine.facts import Cpu
@@ -50,7 +51,7 @@ def _linux(source: Source, notes: Notes, architecture: str) -> Cpu:
         facts = {**block, **facts}
     flags = facts.get("flags") or facts.get("features", "")
     if not flags:
-        notes.add("cpu.features", "/proc/cpuinfo lists none")
+        notes.add("cpu.features", tr("{path} lists none", path="/proc/cpuinfo"))
     model = facts.get("model name", "")
     if architecture.startswith(("aarch64", "arm")) or not model:
         board = text_or(source, "/proc/device-tree/model") or facts.get("model", "")
@@ -101,7 +102,7 @@ def _mac(source: Source, notes: Notes, architecture: str) -> Cpu:
     facts: Block = notes.attempt("cpu", lambda: sysctl(source), {})
     features = mac_features(facts)
     if not facts:
-        notes.add("cpu.features", "sysctl lists none")
+        notes.add("cpu.features", tr("{path} lists none", path="sysctl"))
     cores, threads = notes.attempt("cpu.cores", lambda: _asked_count(source), (1, 1))
     apple = facts.get("hw.optional.arm64") == "1"
     return Cpu(
@@ -119,7 +120,7 @@ def _other(source: Source, notes: Notes, architecture: str) -> Cpu:
     named = notes.attempt("cpu", lambda: source.ask("windows_cpu"), {"model": "", "vendor": ""})
     found: list[str] = notes.attempt("cpu.features", lambda: source.ask("numpy_features"), [])
     if found:
-        notes.add("cpu.features.rare", "NumPy, which is asked on this system, does not look for AVX-VNNI and AMX")
+        notes.add("cpu.features.rare", tr("NumPy, which is asked on this system, does not look for AVX-VNNI and AMX"))
     cores, threads = notes.attempt("cpu.cores", lambda: _asked_count(source), (1, 1))
     features = frozenset(NUMPY_NAMES[name] for name in found if name in NUMPY_NAMES)
     vendor = vendor_name(named["vendor"])

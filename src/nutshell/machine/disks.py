@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable, Sequence
 
+from nutshell.language import tr
 from nutshell.machine.facts import Disk
 from nutshell.machine.mounts import RAM_FILESYSTEMS, Mount
 from nutshell.machine.source import Notes, Source, Unreadable, names_or_none, number_or_none, text_or
@@ -49,7 +50,7 @@ def _for_people(mount: Mount) -> bool:
 def _disk(source: Source, notes: Notes, mount: Mount, asked: bool) -> Disk:
     # A dead server blocks the question, so it is put only where the answer is needed.
     if mount.filesystem.startswith(_NETWORK) and not asked:
-        notes.add(f"disk {mount.path}", "it lies on the network, where nothing is asked that is not needed")
+        notes.add(f"disk {mount.path}", tr("it lies on the network, where nothing is asked that is not needed"))
         usage: dict[str, int] = {}
     else:
         usage = notes.attempt(f"disk {mount.path}", lambda: _usage(source, mount.path), {})

@@ -12,9 +12,10 @@ from nutshell.machine.facts import Machine
 class EngineReport:
     """One engine's library, asked in a process of its own.
 
-    installed: whether the library is there. error: why it cannot be used; "" if it can. devices: what it computes on,
-    in its own words ("CPU", "GPU.0", "CUDAExecutionProvider", "cuda:0"). architectures: of NVIDIA cards, as PyTorch
-    lists those it was built for ("sm_75"); empty if it does not say. seconds: how long the answer took.
+    installed: whether the library is there. error: why it cannot be used, a Text or the library's own words; "" if it
+    can. devices: what it computes on, in its own words ("CPU", "GPU.0", "CUDAExecutionProvider", "cuda:0").
+    architectures: of NVIDIA cards, as PyTorch lists those it was built for ("sm_75"); empty if it does not say.
+    seconds: how long the answer took.
     """
 
     name: str
@@ -28,7 +29,8 @@ class EngineReport:
 
 @dataclass(frozen=True)
 class HubReport:
-    """One server of models. clock_ahead_seconds: our clock less its own."""
+    """One server of models. reason: of its silence, a Text or the system's own words. clock_ahead_seconds: our clock
+    less its own."""
 
     name: str
     url: str

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Literal
 
+from nutshell.language import Text
+
 FEATURES = frozenset(
     (
         # x86
@@ -128,10 +130,10 @@ class System:
 
 @dataclass(frozen=True)
 class Unknown:
-    """A fact that could not be read ("memory", "gpu.nvidia") and the reason, one line."""
+    """A fact that could not be read ("memory", "gpu.nvidia") and the reason."""
 
     fact: str
-    reason: str
+    reason: Text
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+from nutshell.language import tr
 from nutshell.machine import pci
 from nutshell.machine.amd import read_amd
 from nutshell.machine.ascend import read_ascend
@@ -80,7 +81,7 @@ def _windows(source: Source, notes: Notes, cpu: Cpu) -> list[Gpu]:
     if any(vendor == "nvidia" for _, vendor in named):
         gpus += notes.attempt("gpu.nvidia", lambda: read_nvidia(source, notes, ()), [])
         if not gpus:
-            notes.add("gpu.nvidia", "Windows lists a card, and its driver does not answer")
+            notes.add("gpu.nvidia", tr("Windows lists a card, and its driver does not answer"))
     for adapter, vendor in named:
         if vendor is None or (vendor == "nvidia" and gpus):
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nutshell.language import tr
 from nutshell.machine.source import Source, Unreadable
 
 _SECONDS = 1.0
@@ -16,5 +17,5 @@ def sysctl(source: Source) -> dict[str, str]:
     lines = (line.partition(":") for line in output.text.splitlines())
     facts = {name.strip(): value.strip() for name, colon, value in lines if colon and " " not in name.strip()}
     if "hw.memsize" not in facts and "hw.physicalcpu" not in facts:
-        raise Unreadable(f"sysctl said nothing of the hardware (exit code {output.code})")
+        raise Unreadable(tr("sysctl said nothing of the hardware (exit code {code})", code=output.code))
     return facts

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from nutshell.language import tr
 from nutshell.machine import cgroups
 from nutshell.machine.facts import Memory
 from nutshell.machine.mounts import Mount, root_is_in_ram
@@ -22,7 +23,7 @@ def read_memory(source: Source, notes: Notes, mounts: Sequence[Mount] = ()) -> M
         figures = notes.attempt("memory", lambda: _whole(source.ask("memory")), {})
     if source.platform == "linux" and "total" not in figures:
         if figures:
-            notes.add("memory", "/proc/meminfo has no MemTotal")
+            notes.add("memory", tr("/proc/meminfo has no MemTotal"))
         total = notes.attempt("memory.total", lambda: int(source.ask("physical_bytes")), 0)
         figures.update({"total": total} if total else {})
     limit = notes.attempt("memory.cgroup", lambda: cgroups.memory_limit(source), None)
@@ -52,7 +53,7 @@ def meminfo(text: str) -> dict[str, int]:
         if len(words) >= 2 and words[0].endswith(":") and words[1].isdigit():
             rows[words[0][:-1]] = int(words[1]) * _BYTES
     if not rows:
-        raise Unreadable("/proc/meminfo holds no figures")
+        raise Unreadable(tr("/proc/meminfo holds no figures"))
     free: int | None = rows.get("MemAvailable")
     if free is None and "MemFree" in rows:
         # Before Linux 3.14: what is free and what can be dropped, without what lies in RAM disks.

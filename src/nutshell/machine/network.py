@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from nutshell.machine.examination import HubReport
-from nutshell.machine.source import Unreadable
+from nutshell.machine.source import Unreadable, brief
 from nutshell.machine.this_computer import within
 
 HUB_SECONDS = 2.0
@@ -56,5 +56,5 @@ def _ask(name: str, url: str, head: Head, seconds: float) -> HubReport:
 
 def _reason(error: Unreadable) -> str:
     """The cause in few words, without its number."""
-    cause = str(error.__cause__ or "") or str(error)
-    return " ".join(re.sub(r"^\[Errno -?\d+\] ", "", cause).split())
+    cause = str(error.__cause__ or "")
+    return brief(re.sub(r"^\[Errno -?\d+\] ", "", cause)) if cause else error.reason

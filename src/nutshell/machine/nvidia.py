@@ -7,28 +7,32 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from nutshell.language import join, tr
 from nutshell.machine.facts import Gpu, GpuKind
 from nutshell.machine.pci import PciDevice, name_of
-from nutshell.machine.source import Notes, Source, Unreadable, names_or_none, text_or
+from nutshell.machine.source import Notes, Source, Unreadable, brief, names_or_none, text_or
 
 # A driver that nothing else has open is started first, which takes a second or so for each card.
 _SECONDS = 1.2
-# The driver's library is not where it should be, though the tool may be (an odd container).
-MISSING = "no NVML"
 _FIELDS = "name,memory.total,memory.free,driver_version,compute_cap"
+
+
+class _NoLibrary(Unreadable):
+    """The driver's library is not where it should be, though the tool may be (an odd container)."""
 
 
 def read_nvidia(source: Source, notes: Notes, cards: Sequence[PciDevice]) -> list[Gpu]:
     """All cards. Where the driver does not answer the reason is noted, and the cards are named from the bus."""
     try:
         return _by_nvml(source)
-    except Unreadable as error:
-        reason = str(error)
-    if reason.startswith(MISSING):
+    except _NoLibrary as error:
+        reason = error.reason
         try:
             return _by_nvidia_smi(source)
-        except Unreadable as error:
-            reason = f"{reason}; {error}"
+        except Unreadable as other:
+            reason = join("; ", (reason, other.reason))
+    except Unreadable as error:
+        reason = error.reason
     if not cards and not _driver_version(source):
         return []  # No card, no driver, and nobody to ask: nothing is amiss.
     notes.add("gpu.nvidia", reason)
@@ -37,8 +41,10 @@ def read_nvidia(source: Source, notes: Notes, cards: Sequence[PciDevice]) -> lis
 
 def _by_nvml(source: Source) -> list[Gpu]:
     told = source.ask("nvml", str(_SECONDS))
+    if told.get("missing"):
+        raise _NoLibrary(tr("no NVML: the NVIDIA driver's library (NVML) is not installed"))
     if "error" in told:
-        raise Unreadable(f"{MISSING}: {told['error']}" if told.get("missing") else f"NVML: {told['error']}")
+        raise Unreadable(tr("NVML: {reason}", reason=brief(told["error"])))
     cuda = int(told["cuda"])
     return [
         _gpu(
@@ -61,7 +67,8 @@ def _by_nvidia_smi(source: Source) -> list[Gpu]:
         fields = _FIELDS.removesuffix(",compute_cap")
         output = source.run("nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader,nounits", timeout=_SECONDS)
     if output.code:
-        raise Unreadable(f"nvidia-smi: {output.text.strip() or f'exit code {output.code}'}")
+        said = brief(output.text) or tr("exit code {code}", code=output.code)
+        raise Unreadable(tr("nvidia-smi: {said}", said=said))
     try:
         table = source.run("nvidia-smi", timeout=_SECONDS).text
     except Unreadable:
@@ -77,7 +84,7 @@ def _by_nvidia_smi(source: Source) -> list[Gpu]:
             total, free = (_mebibytes(values[f"memory.{which}"]) for which in ("total", "free"))
             gpus.append(_gpu(values["name"], total, free, capability, values["driver_version"], runtime))
     if not gpus:
-        raise Unreadable(f"nvidia-smi listed no card: {output.text.strip()[:120]}")
+        raise Unreadable(tr("nvidia-smi listed no card: {said}", said=brief(output.text)[:120]))
     return gpus
 
 

@@ -19,13 +19,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nutshell.machine.source import Unreadable
+from nutshell.language import tr
+from nutshell.machine.source import Unreadable, brief
 
 
 def affinity(_: str) -> list[int]:
     """The logical processors that this process may run on."""
     if not hasattr(os, "sched_getaffinity"):
-        raise Unreadable("this system has no processor affinity")
+        raise Unreadable(tr("this system has no processor affinity"))
     return sorted(os.sched_getaffinity(0))
 
 
@@ -56,7 +57,7 @@ def memory(_: str) -> dict[str, int]:
 def physical_bytes(_: str) -> int:
     """Bytes of memory by the C library, which asks the kernel and reads no file."""
     if sys.platform == "win32":
-        raise Unreadable("Windows has no sysconf")
+        raise Unreadable(tr("Windows has no sysconf"))
     return int(os.sysconf("SC_PHYS_PAGES")) * int(os.sysconf("SC_PAGE_SIZE"))
 
 
@@ -106,10 +107,12 @@ def nvml(seconds: str) -> dict[str, Any]:
         output, complaint = process.communicate(timeout=limit)
     except subprocess.TimeoutExpired:
         process.kill()
-        raise Unreadable(f"NVML did not answer within {limit:g} s") from None
+        raise Unreadable(tr("{what} did not answer within {seconds:g} s", what="NVML", seconds=limit)) from None
     if process.returncode:
-        last = complaint.decode("utf-8", "replace").strip().splitlines()[-1:] or [""]
-        raise Unreadable(f"NVML failed with exit code {process.returncode} {last[0]}".strip())
+        last = brief((complaint.decode("utf-8", "replace").strip().splitlines() or [""])[-1])
+        if not last:
+            raise Unreadable(tr("NVML failed with exit code {code}", code=process.returncode))
+        raise Unreadable(tr("NVML failed with exit code {code} {said}", code=process.returncode, said=last))
     answer: dict[str, Any] = json.loads(output)
     return answer
 
@@ -124,7 +127,7 @@ def numpy_features(_: str) -> list[str]:
 def windows_cpu(_: str) -> dict[str, str]:
     """Model and maker of the processor in the registry."""
     if sys.platform != "win32":
-        raise Unreadable("not Windows")
+        raise Unreadable(tr("not Windows"))
     import winreg
 
     with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, r"HARDWARE\DESCRIPTION\System\CentralProcessor\0") as key:
@@ -138,7 +141,7 @@ def display_adapters(_: str) -> list[dict[str, Any]]:
     From the registry's class of display adapters, for WMI's AdapterRAM stops at 4 GB.
     """
     if sys.platform != "win32":
-        raise Unreadable("not Windows")
+        raise Unreadable(tr("not Windows"))
     import winreg
 
     adapters = []

@@ -9,13 +9,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from nutshell.language import Text, tr
 from nutshell.machine.facts import Unknown
 
 T = TypeVar("T")
 
 
+_LONGEST_REASON = 300  # characters
+
+
 class Unreadable(Exception):
-    """A fact that the machine does not give away; the text says why, in one line."""
+    """A fact that the machine does not give away, and the reason."""
+
+    def __init__(self, reason: Text) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -94,14 +102,19 @@ class Notes:
         try:
             return read()
         except Unreadable as error:
-            self.add(fact, str(error))
+            self.add(fact, error.reason)
         except Exception as error:  # noqa: BLE001 - no nonsense in a file may take the program along
-            self.add(fact, f"not understood: {type(error).__name__}: {error}")
+            self.add(fact, tr("not understood: {kind}: {error}", kind=type(error).__name__, error=brief(str(error))))
         return otherwise
 
-    def add(self, fact: str, reason: str) -> None:
+    def add(self, fact: str, reason: Text) -> None:
         """Note that a fact is not known, and why."""
-        self.unknown.append(Unknown(fact, " ".join(reason.split())[:300]))
+        self.unknown.append(Unknown(fact, reason))
+
+
+def brief(text: str) -> str:
+    """What a file, tool or library said, in one line that is not too long, for a reason."""
+    return " ".join(text.split())[:_LONGEST_REASON]
 
 
 def text_or(source: Source, path: str, otherwise: str = "") -> str:

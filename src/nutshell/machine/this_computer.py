@@ -11,8 +11,9 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from nutshell.language import Text, tr
 from nutshell.machine.questions import QUESTIONS
-from nutshell.machine.source import Output, Unreadable
+from nutshell.machine.source import Output, Unreadable, brief
 
 T = TypeVar("T")
 
@@ -75,7 +76,9 @@ class ThisComputer:
             output, complaint = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired as error:
             _end(process)
-            raise Unreadable(f"{command[0]} did not answer within {timeout:g} s") from error
+            raise Unreadable(
+                tr("{what} did not answer within {seconds:g} s", what=command[0], seconds=timeout)
+            ) from error
         text = output.decode("utf-8", "replace") + complaint.decode("utf-8", "replace")
         return Output(text, process.returncode)
 
@@ -101,7 +104,7 @@ def within(seconds: float, what: str, work: Callable[[], T]) -> T:
     if results:
         return results[0]
     if not mistakes:
-        raise Unreadable(f"{what} did not answer within {seconds:g} s")
+        raise Unreadable(tr("{what} did not answer within {seconds:g} s", what=what, seconds=seconds))
     if isinstance(mistakes[0], Unreadable):
         raise mistakes[0]
     raise Unreadable(_reason(mistakes[0], what)) from mistakes[0]
@@ -116,9 +119,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def _reason(error: BaseException, what: str) -> str:
+def _reason(error: BaseException, what: str) -> Text:
     if isinstance(error, FileNotFoundError):
-        return f"there is no {error.filename or what}"
+        return tr("there is no {path}", path=error.filename or what)
     if isinstance(error, OSError) and error.strerror:
-        return f"{what}: {error.strerror}"
-    return f"{what}: {type(error).__name__}: {error}"
+        return tr("{what}: {reason}", what=what, reason=brief(error.strerror))
+    kind = type(error).__name__
+    return tr("{what}: {kind}: {error}", what=what, kind=kind, error=brief(str(error)))

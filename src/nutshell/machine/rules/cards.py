@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from nutshell.language import tr
 from nutshell.machine.examination import EngineReport, Examination
 from nutshell.machine.facts import Gpu
 from nutshell.machine.rules.finding import Finding, size
@@ -31,10 +32,10 @@ def drivers(examination: Examination) -> Iterator[Finding]:
             key = "nvidia-nouveau" if gpu.driver else "nvidia-no-driver"
             yield Finding(key, "limits", {"name": gpu.name})
         elif gpu.vendor == "nvidia" and not gpu.runtime:
-            values = {"name": gpu.name, "reason": reasons.get("gpu.nvidia", "no reason given")}
+            values = {"name": gpu.name, "reason": reasons.get("gpu.nvidia", tr("no reason given"))}
             yield Finding("nvidia-driver-fails", "limits", values)
         elif gpu.vendor == "ascend" and not gpu.driver:
-            values = {"name": gpu.name, "reason": reasons.get("gpu.ascend", "no reason given")}
+            values = {"name": gpu.name, "reason": reasons.get("gpu.ascend", tr("no reason given"))}
             yield Finding("ascend-no-driver", "limits", values)
         elif gpu.vendor == "ascend" and not gpu.runtime:
             yield Finding("ascend-no-cann", "limits", {"name": gpu.name})
@@ -55,7 +56,7 @@ def capability(examination: Examination) -> Iterator[Finding]:
         built = _built_for(torch, gpu.compute_capability)
         if built is False:
             old = gpu.compute_capability < _OLDEST
-            wanted = "CUDA 12.6" if old and gpu.compute_capability >= _OLDEST_IN_CUDA_126 else "a newer CUDA"
+            wanted = "CUDA 12.6" if old and gpu.compute_capability >= _OLDEST_IN_CUDA_126 else tr("a newer CUDA")
             yield Finding("nvidia-not-in-torch", "limits", {**values, "wanted": wanted})
         elif built is None and gpu.compute_capability < _OLDEST:
             yield Finding("nvidia-old", "note", values)

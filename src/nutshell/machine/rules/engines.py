@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nutshell.language import Text
 from nutshell.machine.examination import Examination
 from nutshell.machine.rules.finding import Finding
 
@@ -16,7 +17,9 @@ def engines(examination: Examination) -> Iterator[Finding]:
         return
     for engine in examination.engines:
         if engine.installed and engine.error:
-            values = {"engine": TITLES.get(engine.name, engine.name), "reason": engine.error.rstrip(".")}
+            # The library's own last words may end in a full stop, as the sentence does.
+            reason = engine.error if isinstance(engine.error, Text) else engine.error.rstrip(".")
+            values = {"engine": TITLES.get(engine.name, engine.name), "reason": reason}
             yield Finding("engine-broken", "limits", values)
     openvino, onnx = examination.engine("openvino"), examination.engine("onnx")
     works = [engine is not None and engine.installed and not engine.error for engine in (openvino, onnx)]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from nutshell.language import Text
 from nutshell.machine.rules.sentences import SENTENCES
 
 Severity = Literal["stops", "limits", "note"]
@@ -17,21 +18,21 @@ SEVERITIES: tuple[Severity, ...] = ("stops", "limits", "note")
 
 @dataclass(frozen=True)
 class Finding:
-    """key: which rule found it. values: what stands in the sentence's gaps, as text."""
+    """key: which rule found it. values: what stands in the sentence's gaps: names, figures, reasons."""
 
     key: str
     severity: Severity
     values: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def sentence(self) -> str:
+    def sentence(self) -> Text:
         """What is wrong."""
-        return SENTENCES[self.key][0].format(**self.values)
+        return Text(SENTENCES[self.key][0].template, self.values)
 
     @property
-    def remedy(self) -> str:
+    def remedy(self) -> Text:
         """What to do."""
-        return SENTENCES[self.key][1].format(**self.values)
+        return Text(SENTENCES[self.key][1].template, self.values)
 
 
 def size(count: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator
 
+from nutshell.language import tr
 from nutshell.machine.examination import Examination
 from nutshell.machine.rules.finding import Finding
 
@@ -44,7 +45,7 @@ def governor(examination: Examination) -> Iterator[Finding]:
     """A clock that stays at its lowest."""
     cpu = examination.machine.cpu
     if cpu.governor == "powersave" and cpu.governor_driver not in _OWN_GOVERNORS:
-        yield Finding("powersave", "limits", {"driver": cpu.governor_driver or "an unknown driver"})
+        yield Finding("powersave", "limits", {"driver": cpu.governor_driver or tr("an unknown driver")})
 
 
 def clock(examination: Examination) -> Iterator[Finding]:

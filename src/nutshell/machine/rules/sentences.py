@@ -1,171 +1,179 @@
-"""What the doctor says: key -> (what is wrong, what to do). All its findings' words are here, to be translated."""
+"""What the doctor says: key -> (what is wrong, what to do). Templates: a finding puts its values in."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-SENTENCES: Mapping[str, tuple[str, str]] = {
+from nutshell.language import Text, tr
+
+SENTENCES: Mapping[str, tuple[Text, Text]] = {
     # memory
     "memory-too-little": (
-        "Only {usable} of memory can be used, and the smallest model needs about {least}.",
-        "Close other programs, above all the browser, or restart the machine.",
+        tr("Only {usable} of memory can be used, and the smallest model needs about {least}."),
+        tr("Close other programs, above all the browser, or restart the machine."),
     ),
     "memory-little": (
-        "Only {usable} of memory can be used: the built-in model runs, larger ones will not fit.",
-        "Close other programs, above all the browser; more swap helps a little, and slowly.",
+        tr("Only {usable} of memory can be used: the built-in model runs, larger ones will not fit."),
+        tr("Close other programs, above all the browser; more swap helps a little, and slowly."),
     ),
     "memory-unknown": (
-        "How much memory is free could not be read; {usable} are assumed.",
-        "Nothing, if it works. Otherwise mount /proc.",
+        tr("How much memory is free could not be read; {usable} are assumed."),
+        tr("Nothing, if it works. Otherwise mount /proc."),
     ),
     "memory-limit": (
-        "This container or session may use {limit} of the machine's {total} of memory.",
-        "Start it with a higher limit (docker run --memory=4g) if models do not fit.",
+        tr("This container or session may use {limit} of the machine's {total} of memory."),
+        tr("Start it with a higher limit (docker run --memory=4g) if models do not fit."),
     ),
     "swap-full": (
-        "The swap is nearly full ({free} of {total} left): when memory runs out, programs will be stopped.",
-        "Close other programs or restart the machine; a larger swap file is safer.",
+        tr("The swap is nearly full ({free} of {total} left): when memory runs out, programs will be stopped."),
+        tr("Close other programs or restart the machine; a larger swap file is safer."),
     ),
     "root-in-ram": (
-        "The system runs from memory: whatever is stored takes memory ({held} so far) and is lost at shut-down.",
-        "Keep models on a stick or disk, in a folder nutshell-models/ at its root or named by NUTSHELL_STORE.",
+        tr("The system runs from memory: whatever is stored takes memory ({held} so far) and is lost at shut-down."),
+        tr("Keep models on a stick or disk, in a folder nutshell-models/ at its root or named by NUTSHELL_STORE."),
     ),
     "live": (
-        "The system was started from a live medium: what is stored in it may be lost at shut-down.",
-        "Keep models on a stick or disk, in a folder nutshell-models/ at its root or named by NUTSHELL_STORE.",
+        tr("The system was started from a live medium: what is stored in it may be lost at shut-down."),
+        tr("Keep models on a stick or disk, in a folder nutshell-models/ at its root or named by NUTSHELL_STORE."),
     ),
     # disks
     "models-disk-full": (
-        "The disk for models is full: {free} left ({path}).",
-        "Delete what is not needed, or name a folder on another disk with NUTSHELL_STORE.",
+        tr("The disk for models is full: {free} left ({path})."),
+        tr("Delete what is not needed, or name a folder on another disk with NUTSHELL_STORE."),
     ),
     "models-disk-almost-full": (
-        "The disk for models is almost full: {free} left ({path}); a larger model takes 1 to 4 GB.",
-        "Delete what is not needed, or name a folder on another disk with NUTSHELL_STORE.",
+        tr("The disk for models is almost full: {free} left ({path}); a larger model takes 1 to 4 GB."),
+        tr("Delete what is not needed, or name a folder on another disk with NUTSHELL_STORE."),
     ),
     "models-read-only": (
-        "Nothing can be stored in the folder for models ({path}).",
-        "Name a folder of your own with NUTSHELL_STORE; models that are here already run all the same.",
+        tr("Nothing can be stored in the folder for models ({path})."),
+        tr("Name a folder of your own with NUTSHELL_STORE; models that are here already run all the same."),
     ),
     "models-slow": (
-        "The disk with the models reads only {speed} a second: loading a model of 2 GB takes {seconds} s.",
-        "Keep models on a faster disk; the built-in model is small and does not mind.",
+        tr("The disk with the models reads only {speed} a second: loading a model of 2 GB takes {seconds} s."),
+        tr("Keep models on a faster disk; the built-in model is small and does not mind."),
     ),
     "models-fat": (
-        "The disk for models is formatted as {filesystem}, which holds no file of 4 GB or more.",
-        "Larger models need a disk formatted as exFAT, NTFS or ext4.",
+        tr("The disk for models is formatted as {filesystem}, which holds no file of 4 GB or more."),
+        tr("Larger models need a disk formatted as exFAT, NTFS or ext4."),
     ),
     "temporary-full": (
-        "The folder for temporary files is almost full: {free} left ({path}).",
-        "Delete what is in it, or name another one with TMPDIR.",
+        tr("The folder for temporary files is almost full: {free} left ({path})."),
+        tr("Delete what is in it, or name another one with TMPDIR."),
     ),
     "temporary-read-only": (
-        "Temporary files cannot be written ({path}).",
-        "Name a folder of your own with TMPDIR.",
+        tr("Temporary files cannot be written ({path})."),
+        tr("Name a folder of your own with TMPDIR."),
     ),
     "temporary-noexec": (
-        "Programs may not be run from the folder for temporary files ({path} is mounted noexec).",
-        "If an installation fails, repeat it with TMPDIR set to a folder in your home.",
+        tr("Programs may not be run from the folder for temporary files ({path} is mounted noexec)."),
+        tr("If an installation fails, repeat it with TMPDIR set to a folder in your home."),
     ),
     # processor
     "no-sse42": (
-        "The processor ({model}) lacks SSE4.2, which NumPy and every engine need.",
-        "Only another machine helps: any made after about 2011 will do.",
+        tr("The processor ({model}) lacks SSE4.2, which NumPy and every engine need."),
+        tr("Only another machine helps: any made after about 2011 will do."),
     ),
     "no-avx2": (
-        "The processor ({model}) lacks AVX2: OpenVINO from 2026.4 on does not run on it, and all is slow.",
-        "ONNX Runtime is used instead (--engine onnx); stay with the built-in model and small sizes.",
+        tr("The processor ({model}) lacks AVX2: OpenVINO from 2026.4 on does not run on it, and all is slow."),
+        tr("ONNX Runtime is used instead (--engine onnx); stay with the built-in model and small sizes."),
     ),
     "python-32-bit": (
-        "This is a 32-bit Python, and the engines are made for 64 bits only.",
-        "Install a 64-bit Python; a 32-bit system must be replaced by a 64-bit one first.",
+        tr("This is a 32-bit Python, and the engines are made for 64 bits only."),
+        tr("Install a 64-bit Python; a 32-bit system must be replaced by a 64-bit one first."),
     ),
     "rosetta": (
-        "Python runs translated (Rosetta): slowly, and without the graphics of this Mac.",
-        "Install Python for Apple silicon (arm64) and start again from a new folder.",
+        tr("Python runs translated (Rosetta): slowly, and without the graphics of this Mac."),
+        tr("Install Python for Apple silicon (arm64) and start again from a new folder."),
     ),
     "powersave": (
-        "The processor is held at its lowest clock (governor powersave of {driver}).",
-        "Plug the machine in, or: echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor",
+        tr("The processor is held at its lowest clock (governor powersave of {driver})."),
+        tr(
+            "Plug the machine in, or: echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
+        ),
     ),
     # cards
     "nvidia-nouveau": (
-        "{name}: only the free driver (nouveau) is loaded, which cannot compute for us.",
-        "Install NVIDIA's own driver with the system's driver tool, then restart. Until then the processor is used.",
+        tr("{name}: only the free driver (nouveau) is loaded, which cannot compute for us."),
+        tr(
+            "Install NVIDIA's own driver with the system's driver tool, then restart. Until then the processor is used."
+        ),
     ),
     "nvidia-no-driver": (
-        "{name}: no driver is loaded for it.",
-        "Install NVIDIA's driver with the system's driver tool, then restart. Until then the processor is used.",
+        tr("{name}: no driver is loaded for it."),
+        tr("Install NVIDIA's driver with the system's driver tool, then restart. Until then the processor is used."),
     ),
     "nvidia-driver-fails": (
-        "{name}: its driver does not answer ({reason}).",
-        "Restart the machine; if that does not help, install the driver anew. Until then the processor is used.",
+        tr("{name}: its driver does not answer ({reason})."),
+        tr("Restart the machine; if that does not help, install the driver anew. Until then the processor is used."),
     ),
     "nvidia-old": (
-        "{name} (compute capability {capability}): today's PyTorch (CUDA 12.8 on) and ONNX Runtime (CUDA 13) left "
-        "cards below 7.5 out.",
-        "The processor is used. For the card: PyTorch built for CUDA 12.6, the last that has it.",
+        tr(
+            "{name} (compute capability {capability}): today's PyTorch (CUDA 12.8 on) and ONNX Runtime (CUDA 13) left "
+            "cards below 7.5 out."
+        ),
+        tr("The processor is used. For the card: PyTorch built for CUDA 12.6, the last that has it."),
     ),
     "nvidia-old-driver": (
-        "{name}: its driver ({driver}) offers {runtime}, and today's engines need CUDA 12 or later.",
-        "Install a newer driver, if NVIDIA still makes one for this card. Until then the processor is used.",
+        tr("{name}: its driver ({driver}) offers {runtime}, and today's engines need CUDA 12 or later."),
+        tr("Install a newer driver, if NVIDIA still makes one for this card. Until then the processor is used."),
     ),
     "nvidia-not-in-torch": (
-        "{name} (compute capability {capability}): the PyTorch installed here was built without it.",
-        "Install PyTorch built for {wanted}. Until then the processor is used.",
+        tr("{name} (compute capability {capability}): the PyTorch installed here was built without it."),
+        tr("Install PyTorch built for {wanted}. Until then the processor is used."),
     ),
     "gtx-16": (
-        "{name}: half precision (f16) draws black pictures on cards of the GTX 16 series.",
-        "Leave the precision to Nutshell, or say --precision f32.",
+        tr("{name}: half precision (f16) draws black pictures on cards of the GTX 16 series."),
+        tr("Leave the precision to Nutshell, or say --precision f32."),
     ),
     "card-small": (
-        "{name} has only {memory} of memory, too little for a whole model.",
-        "The processor is used; nothing to do.",
+        tr("{name} has only {memory} of memory, too little for a whole model."),
+        tr("The processor is used; nothing to do."),
     ),
     "card-unused": (
-        "{name} could draw faster than the processor, and no engine installed here can use it.",
-        "If you have {download} of room: install PyTorch for it, and draw with --engine torch:{device}.",
+        tr("{name} could draw faster than the processor, and no engine installed here can use it."),
+        tr("If you have {download} of room: install PyTorch for it, and draw with --engine torch:{device}."),
     ),
     "ascend-no-driver": (
-        "{name}: its driver does not answer ({reason}).",
-        "Install the Ascend driver and firmware, and see that npu-smi info lists the chip.",
+        tr("{name}: its driver does not answer ({reason})."),
+        tr("Install the Ascend driver and firmware, and see that npu-smi info lists the chip."),
     ),
     "ascend-no-cann": (
-        "{name}: the CANN toolkit, which programs compute through, was not found.",
-        "Install CANN and load its set_env.sh before starting.",
+        tr("{name}: the CANN toolkit, which programs compute through, was not found."),
+        tr("Install CANN and load its set_env.sh before starting."),
     ),
     # engines
     "no-engine": (
-        "Neither OpenVINO nor ONNX Runtime works here, so nothing can be drawn at a bearable speed.",
-        "Run ./start.sh again, which repairs the installation.",
+        tr("Neither OpenVINO nor ONNX Runtime works here, so nothing can be drawn at a bearable speed."),
+        tr("Run ./start.sh again, which repairs the installation."),
     ),
     "engine-broken": (
-        "{engine} is installed and does not work: {reason}.",
-        "Another engine is used where there is one; to repair it, run ./start.sh again.",
+        tr("{engine} is installed and does not work: {reason}."),
+        tr("Another engine is used where there is one; to repair it, run ./start.sh again."),
     ),
     "openvino-missing": (
-        "OpenVINO, the fastest engine on a processor, is not installed.",
-        "Run ./start.sh again, or: pip install openvino",
+        tr("OpenVINO, the fastest engine on a processor, is not installed."),
+        tr("Run ./start.sh again, or: pip install openvino"),
     ),
     # system and network
     "clock-wrong": (
-        "The clock says {date}, which cannot be: secure connections and downloads will fail.",
-        "Set date and time; a machine that forgets them has an empty battery on its board.",
+        tr("The clock says {date}, which cannot be: secure connections and downloads will fail."),
+        tr("Set date and time; a machine that forgets them has an empty battery on its board."),
     ),
     "clock-off": (
-        "The clock is {hours} hours off by what the network says: secure connections may fail.",
-        "Set date and time, or switch on setting them by the network.",
+        tr("The clock is {hours} hours off by what the network says: secure connections may fail."),
+        tr("Set date and time, or switch on setting them by the network."),
     ),
     "no-hub": (
-        "No server of models answers ({reason}).",
-        "Models that are here run without a network. Check cable, Wi-Fi and proxy, or bring models on a stick.",
+        tr("No server of models answers ({reason})."),
+        tr("Models that are here run without a network. Check cable, Wi-Fi and proxy, or bring models on a stick."),
     ),
     "socks-proxy": (
-        "The environment names a SOCKS proxy, which models cannot be fetched through.",
-        "Most such programs speak HTTP on the same port: set HTTPS_PROXY=http://... and unset ALL_PROXY.",
+        tr("The environment names a SOCKS proxy, which models cannot be fetched through."),
+        tr("Most such programs speak HTTP on the same port: set HTTPS_PROXY=http://... and unset ALL_PROXY."),
     ),
     "hub-silent": (
-        "{hub} does not answer ({reason}); {others} does.",
-        "Models are fetched from the other; HF_ENDPOINT names a mirror of Hugging Face.",
+        tr("{hub} does not answer ({reason}); {others} does."),
+        tr("Models are fetched from the other; HF_ENDPOINT names a mirror of Hugging Face."),
     ),
 }
