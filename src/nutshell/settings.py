@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from nutshell.errors import UsageError
-from nutshell.language import read_language, tr
+from nutshell.language import Text, read_language, tr
 from nutshell.user_folders import Environment, config_folder
 
 _LARGEST_FILE = 1_000_000
@@ -34,11 +34,12 @@ _LARGEST_FILE = 1_000_000
 
 @dataclass(frozen=True)
 class Kind:
-    """How a value is read from text. `words` completes the sentence "steps must be ..."."""
+    """How a value is read from text. `words` completes the sentence "steps must be ...". names: all that it may be."""
 
-    words: str
+    words: Text
     read: Callable[[str], Any]
     metavar: str = ""
+    names: tuple[str, ...] = ()
 
 
 def _whole(text: str) -> int:
@@ -118,22 +119,22 @@ def choice(*names: str) -> Kind:
             raise ValueError(text)
         return plain
 
-    return Kind(f"one of {', '.join(names)}", read, "|".join(names))
+    return Kind(tr("one of {names}", names=", ".join(names)), read, "|".join(names), names)
 
 
-WHOLE = Kind("a whole number", _whole, "N")
-NUMBER = Kind("a number", _number, "X")
-YES_NO = Kind("yes or no", _yes_no)
-SIZE = Kind("a size in pixels such as 256 or 512x384", _size, "WxH|N")
-BYTES = Kind("an amount of memory such as 2G, 1500M or 2GiB", _bytes, "BYTES")
-INTERVAL = Kind("two numbers from 0 to 1 such as 0.2,0.8", _interval, "FROM,TO")
-LANGUAGE = Kind("en (English) or zh (简体中文)", read_language, "en|zh")
-NAME = Kind("a name", _text, "NAME")
-TEXT = Kind("text", str, "TEXT")
-URL = Kind("an address such as https://hub.example", _url, "URL")
-URLS = Kind("addresses such as http://192.168.1.20:8188, with commas between", _urls, "URL,URL")
-PATH = Kind("a path", _path, "PATH")
-FILE_OR_FOLDER = Kind("a path", _path_or_folder, "FILE|FOLDER/")
+WHOLE = Kind(tr("a whole number"), _whole, "N")
+NUMBER = Kind(tr("a number"), _number, "X")
+YES_NO = Kind(tr("yes or no"), _yes_no)
+SIZE = Kind(tr("a size in pixels such as 256 or 512x384"), _size, "WxH|N")
+BYTES = Kind(tr("an amount of memory such as 2G, 1500M or 2GiB"), _bytes, "BYTES")
+INTERVAL = Kind(tr("two numbers from 0 to 1 such as 0.2,0.8"), _interval, "FROM,TO")
+LANGUAGE = Kind(tr("en (English) or zh (简体中文)"), read_language, "en|zh")
+NAME = Kind(tr("a name"), _text, "NAME")
+TEXT = Kind(tr("text"), str, "TEXT")
+URL = Kind(tr("an address such as https://hub.example"), _url, "URL")
+URLS = Kind(tr("addresses such as http://192.168.1.20:8188, with commas between"), _urls, "URL,URL")
+PATH = Kind(tr("a path"), _path, "PATH")
+FILE_OR_FOLDER = Kind(tr("a path"), _path_or_folder, "FILE|FOLDER/")
 
 
 # ---------------------------------------------------------------- the table
@@ -149,7 +150,7 @@ class Setting:
 
     name: str
     kind: Kind
-    help: str
+    help: Text
     default: Any = None
     default_words: str = ""
     group: str = "picture"
@@ -169,66 +170,69 @@ class Setting:
         if self.default_words:
             return self.default_words
         if isinstance(self.default, bool):
-            return "yes" if self.default else "no"
+            return tr("yes") if self.default else tr("no")
         return "" if self.default in (None, (), "") else str(self.default)
 
 
 DEFAULT_MODEL = "artist"
 
-_CARD = "the model's own"
+_CARD = tr("the model's own")
+_SAMPLER = tr("the sampler's own")
+_NONE = tr("none")
 SETTINGS: tuple[Setting, ...] = (
     # what to draw
-    Setting("negative", TEXT, "what should not be in the picture", "", "nothing"),
-    Setting("size", SIZE, "width and height in pixels, multiples of 8", None, _CARD),
-    Setting("steps", WHOLE, "denoising steps: more is slower and often better", None, _CARD),
-    Setting("guidance", NUMBER, "how closely to follow the prompt; 1 is off and twice as fast", None, _CARD),
-    Setting("guidance_interval", INTERVAL, "from 0 (noise) to 1 (finished): where guidance works", None, "0,1"),
-    Setting("guidance_rescale", NUMBER, "0 to 1: undo the contrast that guidance adds", 0.0, "0"),
-    Setting("sampler", NAME, "how to step from noise to picture: ddim, euler, dpmpp_2m, ...", None, _CARD),
-    Setting("schedule", NAME, "curve of the noise levels: model, karras, exponential, sgm_uniform", None, _CARD),
-    Setting("spacing", NAME, "which timesteps are visited: leading, trailing, linspace", None, "the sampler's own"),
-    Setting("eta", NUMBER, "0 to 1: fresh noise in every step (DDIM, TCD)", None, "the sampler's own"),
-    Setting("seed", WHOLE, "the same seed draws the same picture", None, "random, and printed"),
-    Setting("count", WHOLE, "pictures for each prompt; seeds count up", 1),
-    Setting("strength", NUMBER, "with --image: 0 to 1, how much of it to redraw", 0.8),
-    Setting("mask_blur", NUMBER, "with --mask: pixels over which redrawn and kept parts blend", 4.0, "4"),
-    Setting("clip_skip", WHOLE, "last layers of the text encoder to leave out", 0),
+    Setting("negative", TEXT, tr("what should not be in the picture"), "", tr("nothing")),
+    Setting("size", SIZE, tr("width and height in pixels, multiples of 8"), None, _CARD),
+    Setting("steps", WHOLE, tr("denoising steps: more is slower and often better"), None, _CARD),
+    Setting("guidance", NUMBER, tr("how closely to follow the prompt; 1 is off and twice as fast"), None, _CARD),
+    Setting("guidance_interval", INTERVAL, tr("from 0 (noise) to 1 (finished): where guidance works"), None, "0,1"),
+    Setting("guidance_rescale", NUMBER, tr("0 to 1: undo the contrast that guidance adds"), 0.0, "0"),
+    Setting("sampler", NAME, tr("how to step from noise to picture: ddim, euler, dpmpp_2m, ..."), None, _CARD),
+    Setting("schedule", NAME, tr("curve of the noise levels: model, karras, exponential, sgm_uniform"), None, _CARD),
+    Setting("spacing", NAME, tr("which timesteps are visited: leading, trailing, linspace"), None, _SAMPLER),
+    Setting("eta", NUMBER, tr("0 to 1: fresh noise in every step (DDIM, TCD)"), None, _SAMPLER),
+    Setting("seed", WHOLE, tr("the same seed draws the same picture"), None, tr("random, and printed")),
+    Setting("count", WHOLE, tr("pictures for each prompt; seeds count up"), 1),
+    Setting("strength", NUMBER, tr("with --image: 0 to 1, how much of it to redraw"), 0.8),
+    Setting("mask_blur", NUMBER, tr("with --mask: pixels over which redrawn and kept parts blend"), 4.0, "4"),
+    Setting("clip_skip", WHOLE, tr("last layers of the text encoder to leave out"), 0),
     # what draws it
-    Setting("model", NAME, "a model's name, its folder, or its .safetensors file", DEFAULT_MODEL, group="model"),
-    Setting("models", PATH, "a folder in which models are looked for by name", None, "none", group="model"),
-    Setting("cards", PATH, "a folder of model cards of your own", None, "cards/ beside config.toml", group="model",
-            flagless=True),
-    Setting("vae", PATH, "another autoencoder: a folder or file", None, _CARD, group="model"),
-    Setting("preview_vae", PATH, "with --preview: a tiny autoencoder for sharper ones", None, "none", group="model"),
-    Setting("embedding", PATH, "a textual-inversion file; its name calls it", (), "none", group="model", many=True),
-    Setting("prediction", choice("epsilon", "v_prediction", "sample"), "what the model predicts, where its files do "
-            "not say", None, _CARD, group="model"),
-    Setting("engine", NAME, "openvino, onnx, torch or numpy", None, "the fastest installed", group="model"),
-    Setting("precision", choice("f32", "bf16", "f16"), "arithmetic", None, "the fastest here", group="model"),
-    Setting("threads", WHOLE, "processor threads", None, "all cores", group="model"),
-    Setting("max_memory", BYTES, "memory that drawing may take at most; what would need more is refused", None,
-            "85% of what is free", group="model"),
-    Setting("learn", YES_NO, "let what a run took, kept on this machine, correct the next estimate", True,
+    Setting("model", NAME, tr("a model's name, its folder, or its .safetensors file"), DEFAULT_MODEL, group="model"),
+    Setting("models", PATH, tr("a folder in which models are looked for by name"), None, _NONE, group="model"),
+    Setting("cards", PATH, tr("a folder of model cards of your own"), None, tr("cards/ beside config.toml"),
+            group="model", flagless=True),
+    Setting("vae", PATH, tr("another autoencoder: a folder or file"), None, _CARD, group="model"),
+    Setting("preview_vae", PATH, tr("with --preview: a tiny autoencoder for sharper ones"), None, _NONE, group="model"),
+    Setting("embedding", PATH, tr("a textual-inversion file; its name calls it"), (), _NONE, group="model", many=True),
+    Setting("prediction", choice("epsilon", "v_prediction", "sample"),
+            tr("what the model predicts, where its files do not say"), None, _CARD, group="model"),
+    Setting("engine", NAME, tr("openvino, onnx, torch or numpy"), None, tr("the fastest installed"), group="model"),
+    Setting("precision", choice("f32", "bf16", "f16"), tr("arithmetic"), None, tr("the fastest here"), group="model"),
+    Setting("threads", WHOLE, tr("processor threads"), None, tr("all cores"), group="model"),
+    Setting("max_memory", BYTES, tr("memory that drawing may take at most; what would need more is refused"), None,
+            tr("85% of what is free"), group="model"),
+    Setting("learn", YES_NO, tr("let what a run took, kept on this machine, correct the next estimate"), True,
             group="model"),
     # where models come from
-    Setting("store", PATH, "the folder that fetched models are kept in", None, "the platform's data folder",
+    Setting("store", PATH, tr("the folder that fetched models are kept in"), None, tr("the platform's data folder"),
             group="store"),
-    Setting("offline", YES_NO, "make no connection at all", False, group="store"),
-    Setting("sticks", YES_NO, "use the folder nutshell-models/ of removable drives in place", True, group="store"),
-    Setting("hub", choice("huggingface", "modelscope"), "which hub is asked first", "huggingface", group="store"),
-    Setting("hf_endpoint", URL, "Hugging Face, or a mirror of it", "https://huggingface.co", group="store",
+    Setting("offline", YES_NO, tr("make no connection at all"), False, group="store"),
+    Setting("sticks", YES_NO, tr("use the folder nutshell-models/ of removable drives in place"), True, group="store"),
+    Setting("hub", choice("huggingface", "modelscope"), tr("which hub is asked first"), "huggingface", group="store"),
+    Setting("hf_endpoint", URL, tr("Hugging Face, or a mirror of it"), "https://huggingface.co", group="store",
             also="HF_ENDPOINT"),
-    Setting("ms_endpoint", URL, "ModelScope, or a mirror of it", "https://www.modelscope.cn", group="store"),
-    Setting("hf_token", TEXT, "for models that Hugging Face gives to known users only", "", "none", group="store",
+    Setting("ms_endpoint", URL, tr("ModelScope, or a mirror of it"), "https://www.modelscope.cn", group="store"),
+    Setting("hf_token", TEXT, tr("for models that Hugging Face gives to known users only"), "", _NONE, group="store",
             also="HF_TOKEN"),
-    Setting("peers", URLS, "other Nutshells on the local network, asked before the hubs", (), "none", group="store"),
+    Setting("peers", URLS, tr("other Nutshells on the local network, asked before the hubs"), (), _NONE, group="store"),
     # where it goes, and what is said meanwhile
-    Setting("output", FILE_OR_FOLDER, "a file or folder; .png, .jpg or .webp", None, "a new name here", group="output"),
-    Setting("preview", YES_NO, "keep nutshell-preview.png up to date while drawing", False, group="output"),
-    Setting("json", YES_NO, "print one JSON object per picture, and errors as JSON", False, group="output"),
-    Setting("quiet", YES_NO, "no progress", False, group="output"),
-    Setting("lang", LANGUAGE, "the language of what is said: en or zh", None, "the system's", group="output"),
-    Setting("log_level", choice("debug", "info", "warning", "error"), "what the log on standard error tells",
+    Setting("output", FILE_OR_FOLDER, tr("a file or folder; .png, .jpg or .webp"), None, tr("a new name here"),
+            group="output"),
+    Setting("preview", YES_NO, tr("keep nutshell-preview.png up to date while drawing"), False, group="output"),
+    Setting("json", YES_NO, tr("print one JSON object per picture, and errors as JSON"), False, group="output"),
+    Setting("quiet", YES_NO, tr("no progress"), False, group="output"),
+    Setting("lang", LANGUAGE, tr("the language of what is said: en or zh"), None, tr("the system's"), group="output"),
+    Setting("log_level", choice("debug", "info", "warning", "error"), tr("what the log on standard error tells"),
             "warning", group="output"),
 )  # fmt: skip
 BY_NAME: dict[str, Setting] = {row.name: row for row in SETTINGS}
@@ -311,10 +315,11 @@ def _read_one(row: Setting, value: Any, origin: str) -> Any:
     )
 
 
-def _near(row: Setting, text: str) -> str:
-    names = row.kind.metavar.split("|") if row.kind.words.startswith("one of") else []
-    close = difflib.get_close_matches(text.lower(), names, 1)
-    return f"did you mean {close[0]}?" if close else f"{row.name}: {row.help}"
+def _near(row: Setting, text: str) -> Text:
+    close = difflib.get_close_matches(text.lower(), row.kind.names, 1)
+    if close:
+        return tr("did you mean {name}?", name=close[0])
+    return tr("{name}: {meaning}", name=row.name, meaning=row.help)
 
 
 def config_path(environment: Environment) -> Path | None:
@@ -378,7 +383,11 @@ def read_config(path: Path) -> dict[str, Any]:
     for name in settings:
         if name not in BY_NAME:
             close = difflib.get_close_matches(name, BY_NAME, 1)
-            hint = f"did you mean {close[0]}?" if close else "docs/reference/settings.md lists all of them"
+            hint = (
+                tr("did you mean {name}?", name=close[0])
+                if close
+                else tr("docs/reference/settings.md lists all of them")
+            )
             raise UsageError(tr("{path} has an unknown setting {name!r}", path=path, name=name), hint)
     return settings
 

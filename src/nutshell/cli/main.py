@@ -17,45 +17,23 @@ from nutshell import __version__
 from nutshell.cli.report import Signals, run, speak_utf8
 from nutshell.cli.speech import LANG_FLAG, speak, wanted_language
 from nutshell.errors import UsageError
-from nutshell.language import tr
+from nutshell.language import Text, tr
 
-COMMANDS: dict[str, str] = {
-    "generate": "draw pictures from a prompt (the default: the word may be left out)",
-    "inspect": "show how a picture was made, or what a model file holds",
-    "models": "list what this machine can run, best first, with time and memory",
-    "plan": "explain how a model would be run here, and why so",
-    "bench": "measure this machine, for the estimates of models and plan",
-    "pull": "fetch a model, or what is missing of it",
-    "remove": "delete a fetched model",
-    "list": "list the models that were fetched, and those on removable drives",
-    "verify": "read every byte of fetched models and compare with their hashes",
-    "add": "give a model file of your own a name",
-    "export": "put models into one file, for a machine without network",
-    "import": "take in the models of such a file",
-    "doctor": "say what this machine is, what is wrong with it and how to mend it",
+COMMANDS: dict[str, Text] = {
+    "generate": tr("draw pictures from a prompt (the default: the word may be left out)"),
+    "inspect": tr("show how a picture was made, or what a model file holds"),
+    "models": tr("list what this machine can run, best first, with time and memory"),
+    "plan": tr("explain how a model would be run here, and why so"),
+    "bench": tr("measure this machine, for the estimates of models and plan"),
+    "pull": tr("fetch a model, or what is missing of it"),
+    "remove": tr("delete a fetched model"),
+    "list": tr("list the models that were fetched, and those on removable drives"),
+    "verify": tr("read every byte of fetched models and compare with their hashes"),
+    "add": tr("give a model file of your own a name"),
+    "export": tr("put models into one file, for a machine without network"),
+    "import": tr("take in the models of such a file"),
+    "doctor": tr("say what this machine is, what is wrong with it and how to mend it"),
 }
-
-HELP = """\
-usage: nutshell PROMPT [options]
-       nutshell COMMAND [options]
-
-Draw pictures from sentences, on this machine and with no network.
-
-commands:
-{commands}
-
-options:
-  -h, --help     show this and leave; `nutshell generate --help` lists what a drawing can be told
-  --version      show the version and leave
-  --debug        on an error, show where in the program it happened
-
-examples:
-  nutshell "a red apple"
-  nutshell "a cat wearing sunglasses" --seed 7 --steps 20 --output cat.png
-  nutshell inspect cat.png
-
-{exit_codes}
-"""
 
 
 def main(argv: Sequence[str] | None = None, load: Callable[..., Any] | None = None) -> int:
@@ -100,10 +78,10 @@ def _without_global_flags(words: Sequence[str]) -> Iterator[str]:
 
 
 def _print_help() -> None:
-    from nutshell.cli.options import exit_codes
+    from nutshell.cli.overview import overview
 
-    rows = "\n".join(f"  {name:<14} {what}" for name, what in COMMANDS.items())
-    print(HELP.format(commands=rows, exit_codes=exit_codes()), end="")
+    for line in overview(COMMANDS):
+        print(line)
 
 
 def _refuse_misspelling(words: Sequence[str]) -> None:

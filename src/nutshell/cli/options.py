@@ -6,48 +6,44 @@ import argparse
 import logging
 from typing import Any, NoReturn
 
-from nutshell.cli.report import EXIT_CODES
+from nutshell.cli.argparse_words import complaint
+from nutshell.cli.help_text import OPTIONS, POSITIONALS, commands_of, help_lines
 from nutshell.errors import UsageError
-from nutshell.language import tr
+from nutshell.language import Text, tr
 from nutshell.settings import BY_NAME, YES_NO, Setting, Settings, resolve
 
 TITLES = {
-    "picture": "what to draw",
-    "model": "what draws it",
-    "store": "where models come from",
-    "output": "where it goes, and what is said",
+    "picture": tr("what to draw:"),
+    "model": tr("what draws it:"),
+    "store": tr("where models come from:"),
+    "output": tr("where it goes, and what is said:"),
 }
-EXIT_TITLE = "exit codes:"
-DEBUG_HELP = "on an error, show where in the program it happened"
-HELP_HELP = "show this and leave"
+DEBUG_HELP = tr("on an error, show where in the program it happened")
+HELP_HELP = tr("show this and leave")
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse whose complaints are ours: one line and a hint."""
+    """argparse whose words are ours: help in the language that is spoken, complaints in one line and a hint."""
+
+    def __init__(self, prog: str, description: Text, examples: str = "") -> None:
+        super().__init__(prog=prog, description=description, allow_abbrev=False, add_help=False)
+        self._positionals.title, self._optionals.title = POSITIONALS, OPTIONS
+        self._examples = commands_of(examples)
+
+    def format_help(self) -> str:
+        return "\n".join(help_lines(self, self._examples)) + "\n"
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(message, tr("{prog} --help lists what there is", prog=self.prog))
+        raise UsageError(complaint(message), tr("{prog} --help lists what there is", prog=self.prog))
 
 
-def make_parser(command: str, description: str, examples: str = "") -> Parser:
-    """A parser for one command, with --debug and --help."""
-    parser = Parser(
-        prog=f"nutshell {command}".rstrip(),
-        description=description,
-        epilog=f"{examples}\n{exit_codes()}".strip(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-        add_help=False,
-    )
+def make_parser(command: str, description: Text, examples: str = "") -> Parser:
+    """A parser for one command, with --debug and --help. examples: commands, one a line, indented."""
+    parser = Parser(f"nutshell {command}".rstrip(), description, examples)
     parser.add_argument("-h", "--help", action="help", help=HELP_HELP)
     parser.add_argument("--debug", action="store_true", help=DEBUG_HELP)
     _add(parser, BY_NAME["lang"])
     return parser
-
-
-def exit_codes() -> str:
-    """The table for --help."""
-    return "\n".join([EXIT_TITLE, *(f"  {code:<4} {meaning}" for code, meaning in EXIT_CODES.items())])
 
 
 def add_settings(parser: argparse.ArgumentParser, *names: str) -> None:
@@ -61,17 +57,23 @@ def add_settings(parser: argparse.ArgumentParser, *names: str) -> None:
 
 
 def _add(group: argparse._ActionsContainer, row: Setting) -> None:
-    default = row.shown_default()
-    words = (row.help + (f" (default: {default})" if default and row.kind is not YES_NO else "")).replace("%", "%%")
     if row.kind is YES_NO:
-        group.add_argument(row.flag, dest=row.name, action="store_const", const="yes", help=words)
+        action = group.add_argument(row.flag, dest=row.name, action="store_const", const="yes")
         group.add_argument(
             "--no-" + row.flag[2:], dest=row.name, action="store_const", const="no", help=argparse.SUPPRESS
         )
-    elif row.many:
-        group.add_argument(row.flag, dest=row.name, action="append", metavar=row.kind.metavar, help=words)
     else:
-        group.add_argument(row.flag, dest=row.name, metavar=row.kind.metavar, help=words)
+        how = "append" if row.many else "store"
+        action = group.add_argument(row.flag, dest=row.name, action=how, metavar=row.kind.metavar)
+    # argparse itself would take a % in it for a place to put something.
+    action.help = _help(row)
+
+
+def _help(row: Setting) -> Text:
+    default = row.shown_default()
+    if row.kind is YES_NO or not default:
+        return row.help
+    return tr("{help} (default: {default})", help=row.help, default=default)
 
 
 def settle(arguments: argparse.Namespace) -> Settings:
