@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nutshell.cli.drawing import draw, open_model, request_of
 from nutshell.cli.options import add_settings, make_parser, settle
 from nutshell.cli.outputs import Outputs
 from nutshell.cli.progress import Show
@@ -16,7 +17,6 @@ from nutshell.settings import Settings
 
 if TYPE_CHECKING:
     from nutshell.pipeline import Request
-    from nutshell.store import Found
 
 DESCRIPTION = "Draw pictures from a prompt. Several words are one prompt; --from-file takes one prompt a line."
 EXAMPLES = """\
@@ -39,11 +39,9 @@ def main(words: Sequence[str], *, load: Callable[..., Any] | None = None, signal
     requests = _requests(prompts, arguments, settings)
     outputs = Outputs(settings["output"], several=len(requests) * settings["count"] > 1)
     outputs.check()
-    with Show(settings, outputs.folder, signals) as show, _open_model(settings, load) as model:
+    with Show(settings, outputs.folder, signals) as show, open_model(settings, load) as model:
         for request in requests:
-            show.begin(request.prompt, request.count)
-            for picture in model.draw(request, show.step):
-                show.done(picture, outputs.save(picture, request.prompt))
+            draw(model, request, show, outputs)
     return 0
 
 
@@ -66,29 +64,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _requests(prompts: Sequence[str], arguments: argparse.Namespace, settings: Settings) -> list[Request]:
-    from nutshell.pipeline import Request
     from nutshell.pipeline.picture_file import open_picture
 
-    fields = settings.given(
-        *("steps", "guidance", "guidance_interval", "guidance_rescale", "sampler", "schedule", "spacing", "eta"),
-        *("seed", "count", "strength", "mask_blur", "clip_skip"),
-    )
-    if settings["size"] is not None:
-        fields["width"], fields["height"] = settings["size"]
-    for name in ("image", "mask"):
-        if getattr(arguments, name) is not None:
-            fields[name] = open_picture(Path(getattr(arguments, name)))
-    return [Request(prompt, settings["negative"], **fields) for prompt in prompts]
-
-
-def _open_model(settings: Settings, load: Callable[..., Any] | None) -> Any:
-    model: str | Found = settings["model"]
-    if load is None:
-        from nutshell.pipeline import load as load_model
-        from nutshell.store import find
-        from nutshell.store.places import Places
-
-        load, model = load_model, find(settings["model"], Places.of(settings))
-    options = {name: settings[name] for name in ("engine", "precision", "threads", "vae", "preview_vae", "prediction")}
-    options |= {name: settings[name] for name in ("max_memory", "learn")}
-    return load(model, embeddings=settings["embedding"], **options)
+    files = (arguments.image, arguments.mask)
+    image, mask = (open_picture(Path(file)) if file is not None else None for file in files)
+    return [request_of(prompt, settings, image, mask) for prompt in prompts]

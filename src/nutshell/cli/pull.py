@@ -50,26 +50,33 @@ def main(words: Sequence[str]) -> int:
     arguments = parser.parse_intermixed_args(words)
     settings = settle(arguments)
 
+    folder = Path(arguments.folder).expanduser() if arguments.folder is not None else None
+    fetch(arguments.names, settings, folder, copy=arguments.copy, update=arguments.update)
+    return 0
+
+
+def fetch(
+    names: Sequence[str], settings: Settings, folder: Path | None = None, *, copy: bool = False, update: bool = False
+) -> None:
+    """Fetch what is missing of each model and tell it. folder, copy, update: as the flags."""
     from nutshell.catalogue import cards
     from nutshell.store.places import Places
     from nutshell.store.web import Web
 
     known, places = cards(), Places.of(settings)
-    folder = Path(arguments.folder).expanduser() if arguments.folder is not None else None
     with Web(offline=settings["offline"]) as web:
-        for name in arguments.names:
-            in_place = None if folder or arguments.update else _in_place(name, places)
-            if in_place is not None and not arguments.copy:
+        for name in names:
+            in_place = None if folder or update else _in_place(name, places)
+            if in_place is not None and not copy:
                 _tell_place(name, in_place[0], settings)
                 continue
             origin = folder if in_place is None else in_place[1].folder
             try:
-                pulled = _pull(name, known, places, settings, web, origin, arguments.update)
+                pulled = _pull(name, known, places, settings, web, origin, update)
             except KeyboardInterrupt:
                 print(f"\nnutshell: {KEPT}", file=sys.stderr)
                 raise
             _tell(pulled, places, settings)
-    return 0
 
 
 def _pull(

@@ -1,0 +1,52 @@
+"""Settings turned into a model and into requests: for `nutshell generate` and the menu."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from nutshell.settings import Settings
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from nutshell.cli.outputs import Outputs
+    from nutshell.cli.progress import Show
+    from nutshell.pipeline import Request
+    from nutshell.store import Found
+
+
+def request_of(
+    prompt: str, settings: Settings, image: Image.Image | None = None, mask: Image.Image | None = None
+) -> Request:
+    """What is to be drawn. Raises UsageError."""
+    from nutshell.pipeline import Request
+
+    fields: dict[str, Any] = settings.given(
+        *("steps", "guidance", "guidance_interval", "guidance_rescale", "sampler", "schedule", "spacing", "eta"),
+        *("seed", "count", "strength", "mask_blur", "clip_skip"),
+    )
+    if settings["size"] is not None:
+        fields["width"], fields["height"] = settings["size"]
+    return Request(prompt, settings["negative"], image=image, mask=mask, **fields)
+
+
+def open_model(settings: Settings, load: Callable[..., Any] | None) -> Any:
+    """The model that the settings name. load: another `nutshell.load`, for tests. Raises a NutshellError."""
+    model: str | Found = settings["model"]
+    if load is None:
+        from nutshell.pipeline import load as load_model
+        from nutshell.store import find
+        from nutshell.store.places import Places
+
+        load, model = load_model, find(settings["model"], Places.of(settings))
+    options = {name: settings[name] for name in ("engine", "precision", "threads", "vae", "preview_vae", "prediction")}
+    options |= {name: settings[name] for name in ("max_memory", "learn")}
+    return load(model, embeddings=settings["embedding"], **options)
+
+
+def draw(model: Any, request: Request, show: Show, outputs: Outputs) -> None:
+    """Draw the pictures of a request, write them and tell it."""
+    show.begin(request.prompt, request.count)
+    for picture in model.draw(request, show.step):
+        show.done(picture, outputs.save(picture, request.prompt))
