@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from nutshell.cli import doctor
-from nutshell.cli.doctor_text import COLUMNS, WORDS, lines
+from nutshell.cli import doctor, doctor_text
+from nutshell.cli.doctor_text import lines
+from nutshell.cli.speech import COLUMNS, width
+from nutshell.language import tr
 from nutshell.machine.examination import EngineReport, Examination, FolderReport, HubReport
 from nutshell.machine.folders import look_at, read_speed
 from tests.cli.conftest import Run
@@ -30,10 +32,10 @@ HUBS = (HubReport("huggingface.co", "https://huggingface.co", False, 2.0, "timed
 def test_on_this_machine_for_people(nutshell: Run, work: Path) -> None:
     done = nutshell("doctor", "--offline", "--store", str(work / "new" / "models"), real=True)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(WORDS["machine"])
-    assert WORDS["offline"] in done.stdout
+    assert done.stdout.startswith(doctor_text.MACHINE)
+    assert doctor_text.OFFLINE in done.stdout
     assert "OpenVINO 20" in done.stdout
-    assert max(map(len, done.stdout.splitlines())) <= COLUMNS
+    assert max(map(width, done.stdout.splitlines())) <= COLUMNS
     assert list(work.iterdir()) == []  # It changes nothing.
 
 
@@ -65,10 +67,10 @@ def test_every_recorded_machine_can_be_told(name: str) -> None:
 
 def test_the_worst_comes_first() -> None:
     told = list(lines(Examination(recorded("core-2-duo"), hubs=HUBS), (), offline=False))
-    places = [told.index(WORDS[severity]) for severity in ("stops", "limits", "note")]
+    places = [told.index(sentence) for sentence in doctor_text.SEVERITIES.values()]
     assert places == sorted(places)
-    assert WORDS["fine"] not in told
-    assert WORDS["limited"] not in told
+    assert doctor_text.FINE not in told
+    assert doctor_text.LIMITED not in told
 
 
 def test_a_section_that_fails_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +79,7 @@ def test_a_section_that_fails_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for name in ("engines.ports.ask_engines", "machine.network.ask_hubs", "machine.folders.look_at", "machine.probe"):
         monkeypatch.setattr(f"nutshell.{name}", fail)
-    settings = doctor.settle(doctor.make_parser("doctor", "").parse_args([]))
+    settings = doctor.settle(doctor.make_parser("doctor", tr("")).parse_args([]))
     examination, unknown = doctor.examine(settings)
     assert {item.fact for item in unknown} == {"machine", "folders", "engines", "network"}
     assert all("a bad day" in item.reason for item in unknown)

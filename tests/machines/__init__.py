@@ -60,7 +60,7 @@ class Recorded:
             try:
                 return json.loads((self._folder / "nvml.json").read_text(encoding="utf-8"))
             except OSError:
-                return {"missing": True, "error": "the library is not installed"}
+                return {"missing": True, "error": "the NVIDIA driver's library (NVML) is not installed"}
         answer = self._answers.get(question)
         if about and answer is not None:
             answer = answer.get(about)

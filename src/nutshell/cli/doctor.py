@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 
 from nutshell.cli.options import add_settings, make_parser, settle
 from nutshell.cli.report import fancy
+from nutshell.cli.speech import width, words
+from nutshell.language import tr
 from nutshell.settings import Settings
 from nutshell.user_folders import data_folder
 
@@ -24,31 +26,33 @@ if TYPE_CHECKING:
     from nutshell.machine.examination import EngineReport, Examination, FolderReport, HubReport
     from nutshell.machine.facts import Unknown
 
-DESCRIPTION = "Say what this machine is, which engines work on it, what is wrong and how to mend it. Changes nothing."
+DESCRIPTION = tr(
+    "Say what this machine is, which engines work on it, what is wrong and how to mend it. Changes nothing."
+)
 EXAMPLES = """\
 examples:
   nutshell doctor
   nutshell doctor --offline --json
 """
-FULL_HELP = "also measure how fast the folder for models is read (writes 64 MB there and deletes them)"
+FULL_HELP = tr("also measure how fast the folder for models is read (writes 64 MB there and deletes them)")
 # A driver that answers after three seconds is slow and not broken.
 _PATIENCE = 3.0
 
-WAITING = "looking at this machine ..."
+WAITING = tr("looking at this machine ...")
 
 SCHEMA = 1
 """Of the JSON report; it grows when something that was there changes its meaning or goes."""
 
 
-def main(words: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     parser = make_parser("doctor", DESCRIPTION, EXAMPLES)
     parser.add_argument("--full", action="store_true", help=FULL_HELP)
     add_settings(parser, "store", "offline", "hf_endpoint", "ms_endpoint", "json", "log_level")
-    arguments = parser.parse_args(words)
-    settings = settle(arguments)
+    given = parser.parse_args(arguments)
+    settings = settle(given)
     begun = time.monotonic()
     with _waiting():
-        examination, unknown = examine(settings, full=arguments.full)
+        examination, unknown = examine(settings, full=given.full)
     if settings["json"]:
         report = as_json(examination, unknown, offline=settings["offline"], seconds=time.monotonic() - begun)
         print(json.dumps(report, ensure_ascii=False, indent=2))
@@ -122,11 +126,12 @@ def _waiting() -> Iterator[None]:
     if not fancy(sys.stderr):
         yield
         return
-    print(WAITING, end="", file=sys.stderr, flush=True)
+    text = words(WAITING)
+    print(text, end="", file=sys.stderr, flush=True)
     try:
         yield
     finally:
-        print("\r" + " " * len(WAITING) + "\r", end="", file=sys.stderr, flush=True)
+        print("\r" + " " * width(text) + "\r", end="", file=sys.stderr, flush=True)
 
 
 def _folders(settings: Settings) -> tuple[Path, Path]:

@@ -1,73 +1,35 @@
-"""The doctor's report for people: plain text, at most 100 columns."""
+"""The doctor's report for people: plain text, in the language that is spoken, at most 100 cells wide."""
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from nutshell.cli.speech import one_line
+from nutshell.cli.speech import padded, words, wrapped
+from nutshell.language import Text, join, tr
 from nutshell.machine.rules import findings
 from nutshell.machine.rules.engines import TITLES
-from nutshell.machine.rules.finding import size
+from nutshell.machine.rules.finding import Severity, size
 
 if TYPE_CHECKING:
     from nutshell.machine.examination import Examination
     from nutshell.machine.facts import Disk, Gpu, Machine, Unknown
 
-COLUMNS = 100
-_LABEL = 14
+_LABEL = 14  # cells
 
-# Every word of the report that is not a finding, to be translated.
-WORDS = {
-    "machine": "This machine",
-    "processor": "Processor",
-    "memory": "Memory",
-    "disks": "Disks",
-    "graphics": "Graphics",
-    "system": "System",
-    "engines": "Engines",
-    "folders": "Folders",
-    "network": "Network",
-    "fine": "Pictures can be drawn here.",
-    "limited": "Pictures can be drawn here, with limits.",
-    "unread": "What could not be found out",
-    "stops": "Until this is mended nothing can be drawn",
-    "limits": "This costs speed, size or models",
-    "note": "Good to know",
-    "in": "in {surroundings}",
-    "virtual machine": "a virtual machine",
-    "translated": "translated by Rosetta",
-    "bits": "{bits} bits",
-    "unknown": "unknown",
-    "none": "none found",
-    "offline": "not asked (offline)",
-    "cores": "{cores} cores",
-    "core": "1 core",
-    "threads": "{cores}, {threads} threads",
-    "features": "instruction sets: {features}",
-    "usable": "{usable} of {total} can be used",
-    "limit": "limited to {limit}",
-    "swap": "swap: {free} of {total} free",
-    "no swap": "no swap",
-    "ram": "the system itself lies in memory",
-    "free": "{free} free of {total}",
-    "speed": "reads {speed} a second",
-    "removable": "removable",
-    "read-only": "read-only",
-    "not writable": "cannot be written",
-    "models": "models",
-    "temporary": "temporary files",
-    "own memory": "{memory} of its own memory",
-    "own memory free": "{memory} of its own memory, {free} free",
-    "shared memory": "shares the main memory",
-    "capability": "compute capability {capability}",
-    "driver": "driver {driver}",
-    "no driver": "no driver",
-    "not installed": "not installed",
-    "answers": "answers ({seconds} s)",
-    "silent": "does not answer ({reason})",
+MACHINE = tr("This machine")
+FINE = tr("Pictures can be drawn here.")
+LIMITED = tr("Pictures can be drawn here, with limits.")
+UNREAD = tr("What could not be found out")
+SEVERITIES: dict[Severity, Text] = {
+    "stops": tr("Until this is mended nothing can be drawn"),
+    "limits": tr("This costs speed, size or models"),
+    "note": tr("Good to know"),
 }
+UNKNOWN = tr("unknown")
+NONE = tr("none found")
+OFFLINE = tr("not asked (offline)")
+COMMA = tr(", ")
 
 # As their makers write them; the rest in capitals.
 _FEATURES = {"sse4_2": "SSE4.2", "dotprod": "dotprod", "avx_vnni": "AVX-VNNI", "amx_tile": ""}
@@ -76,138 +38,140 @@ _FEATURES = {"sse4_2": "SSE4.2", "dotprod": "dotprod", "avx_vnni": "AVX-VNNI", "
 def lines(examination: Examination, unknown: Sequence[Unknown], *, offline: bool) -> Iterator[str]:
     """The whole report."""
     machine = examination.machine
-    yield WORDS["machine"]
-    yield from _row("processor", *_processor(machine))
-    yield from _row("memory", *_memory(machine))
-    yield from _row("disks", *_unique(_disk(disk) for disk in machine.disks))
-    yield from _row("graphics", *(_gpu(gpu) for gpu in machine.gpus))
-    yield from _row("system", _system(machine))
-    yield from _row("engines", *_engines(examination))
-    yield from _row("folders", *_folders(examination))
-    yield from _row("network", *_network(examination, offline))
+    yield words(MACHINE)
+    yield from _row(tr("Processor"), *_processor(machine))
+    yield from _row(tr("Memory"), _memory(machine))
+    yield from _row(tr("Disks"), *_unique(map(_disk, machine.disks)))
+    yield from _row(tr("Graphics"), *map(_gpu, machine.gpus))
+    yield from _row(tr("System"), _system(machine))
+    yield from _row(tr("Engines"), *_engines(examination))
+    yield from _row(tr("Folders"), *_folders(examination))
+    yield from _row(tr("Network"), *_network(examination, offline))
     found = findings(examination)
     if not any(finding.severity == "stops" for finding in found):
-        yield from ("", WORDS["limited" if any(one.severity == "limits" for one in found) else "fine"])
+        yield from ("", words(LIMITED if any(one.severity == "limits" for one in found) else FINE))
     severity = ""
     for number, finding in enumerate(found, 1):
         if finding.severity != severity:
             severity = finding.severity
-            yield from ("", WORDS[severity])
-        yield from _wrap(finding.sentence, f"  {number:>2}. ", "      ")
-        yield from _wrap(finding.remedy, "      -> ", "         ")
+            yield from ("", words(SEVERITIES[finding.severity]))
+        yield from wrapped(finding.sentence, f"  {number:>2}. ", "      ")
+        yield from wrapped(finding.remedy, "      -> ", "         ")
     if unknown:
-        yield ""
-        yield WORDS["unread"]
+        yield from ("", words(UNREAD))
         for item in unknown:
-            yield from _wrap(f"{item.fact}: {item.reason}", "  ", "      ")
+            yield from wrapped(_named(item.fact, item.reason), "  ", "      ")
 
 
-def _row(label: str, *texts: str) -> Iterator[str]:
-    first = f"  {WORDS[label]}".ljust(_LABEL)
-    for text in texts or (WORDS["none"],):
-        yield from _wrap(text, first, " " * (_LABEL + 2))
+def _row(label: Text, *texts: Text) -> Iterator[str]:
+    first = padded(f"  {words(label)}", _LABEL)
+    for text in texts or (NONE,):
+        yield from wrapped(text, first, " " * (_LABEL + 2))
         first = " " * _LABEL
 
 
-def _wrap(text: str, first: str, rest: str) -> list[str]:
-    return textwrap.wrap(
-        one_line(text), COLUMNS, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
-    ) or [first.rstrip()]
-
-
-def _processor(machine: Machine) -> Iterator[str]:
+def _processor(machine: Machine) -> Iterator[Text]:
     cpu = machine.cpu
-    cores = WORDS["core"] if machine.cores == 1 else WORDS["cores"].format(cores=machine.cores)
-    count = cores if cpu.threads == cpu.cores else WORDS["threads"].format(cores=cores, threads=cpu.threads)
-    yield ", ".join(part for part in (cpu.model or WORDS["unknown"], count, cpu.architecture) if part)
+    count = tr("1 core") if machine.cores == 1 else tr("{cores} cores", cores=machine.cores)
+    if cpu.threads != cpu.cores:
+        count = tr("{cores}, {threads} threads", cores=count, threads=cpu.threads)
+    yield join(COMMA, (part for part in (cpu.model or UNKNOWN, count, cpu.architecture) if part))
     names = (_FEATURES.get(name, name.upper().replace("_", "-")) for name in sorted(cpu.features))
     listed = " ".join(name for name in names if name)
-    fallback = WORDS["none"] if machine.knows("cpu.features") else WORDS["unknown"]
-    yield WORDS["features"].format(features=listed or fallback)
+    fallback = NONE if machine.knows("cpu.features") else UNKNOWN
+    yield tr("instruction sets: {features}", features=listed or fallback)
 
 
-def _memory(machine: Machine) -> Iterator[str]:
+def _memory(machine: Machine) -> Text:
     memory = machine.memory
-    total = WORDS["unknown"] if memory.total_bytes is None else size(memory.total_bytes)
-    parts = [WORDS["usable"].format(usable=size(machine.usable_bytes), total=total)]
+    total = UNKNOWN if memory.total_bytes is None else size(memory.total_bytes)
+    parts = [tr("{usable} of {total} can be used", usable=size(machine.usable_bytes), total=total)]
     if memory.cgroup_limit_bytes is not None:
-        parts.append(WORDS["limit"].format(limit=size(memory.cgroup_limit_bytes)))
+        parts.append(tr("limited to {limit}", limit=size(memory.cgroup_limit_bytes)))
     if memory.swap_total_bytes and memory.swap_free_bytes is not None:
-        swap = {"free": size(memory.swap_free_bytes), "total": size(memory.swap_total_bytes)}
-        parts.append(WORDS["swap"].format(**swap))
+        free, total = size(memory.swap_free_bytes), size(memory.swap_total_bytes)
+        parts.append(tr("swap: {free} of {total} free", free=free, total=total))
     elif memory.swap_total_bytes == 0:
-        parts.append(WORDS["no swap"])
+        parts.append(tr("no swap"))
     if memory.root_in_ram:
-        parts.append(WORDS["ram"])
-    yield ", ".join(parts)
+        parts.append(tr("the system itself lies in memory"))
+    return join(COMMA, parts)
 
 
-def _disk(disk: Disk) -> str:
+def _disk(disk: Disk) -> Text:
     parts = [_room(disk.free_bytes, disk.total_bytes), disk.filesystem]
-    parts += [WORDS["removable"]] if disk.removable else []
-    parts += [WORDS["read-only"]] if disk.read_only else []
-    return f"{disk.mount}: {', '.join(part for part in parts if part)}"
+    parts += [tr("removable")] if disk.removable else []
+    parts += [tr("read-only")] if disk.read_only else []
+    return _named(disk.mount, join(COMMA, filter(None, parts)))
 
 
-def _room(free: int | None, total: int | None) -> str:
+def _room(free: int | None, total: int | None) -> Text:
     if free is None or total is None:
-        return WORDS["unknown"]
-    return WORDS["free"].format(free=size(free), total=size(total))
+        return UNKNOWN
+    return tr("{free} free of {total}", free=size(free), total=size(total))
 
 
-def _gpu(gpu: Gpu) -> str:
-    parts = []
+def _gpu(gpu: Gpu) -> Text:
+    parts: list[str] = []
     if gpu.memory_bytes is not None and gpu.free_bytes is not None:
-        parts.append(WORDS["own memory free"].format(memory=size(gpu.memory_bytes), free=size(gpu.free_bytes)))
+        memory, free = size(gpu.memory_bytes), size(gpu.free_bytes)
+        parts.append(tr("{memory} of its own memory, {free} free", memory=memory, free=free))
     elif gpu.memory_bytes is not None:
-        parts.append(WORDS["own memory"].format(memory=size(gpu.memory_bytes)))
+        parts.append(tr("{memory} of its own memory", memory=size(gpu.memory_bytes)))
     elif gpu.kind == "integrated":
-        parts.append(WORDS["shared memory"])
+        parts.append(tr("shares the main memory"))
     if gpu.compute_capability is not None:
-        parts.append(WORDS["capability"].format(capability="{}.{}".format(*gpu.compute_capability)))
-    parts.append(WORDS["driver"].format(driver=gpu.driver) if gpu.driver else WORDS["no driver"])
-    return ": ".join((gpu.name, ", ".join([*parts, *([gpu.runtime] if gpu.runtime else [])])))
+        parts.append(tr("compute capability {capability}", capability="{}.{}".format(*gpu.compute_capability)))
+    parts.append(tr("driver {driver}", driver=gpu.driver) if gpu.driver else tr("no driver"))
+    return _named(gpu.name, join(COMMA, filter(None, (*parts, gpu.runtime))))
 
 
-def _system(machine: Machine) -> str:
+def _system(machine: Machine) -> Text:
     system = machine.system
-    name = system.distribution_name or f"{system.os} {system.release}".strip() or WORDS["unknown"]
+    name = system.distribution_name or f"{system.os} {system.release}".strip() or UNKNOWN
     kernel = f"Linux {system.kernel}" if system.os == "linux" and system.kernel else ""
-    python = f"Python {system.python}" if system.python else ""
-    python += f" ({WORDS['bits'].format(bits=system.python_bits)})" if python and system.python_bits != 64 else ""
-    python += f", {WORDS['translated']}" if system.translated else ""
-    machine_kind = WORDS["virtual machine"] if system.virtualisation == "other" else system.virtualisation
-    around = [WORDS["in"].format(surroundings=text) for text in (system.container, machine_kind) if text]
-    return ", ".join(part for part in (name, kernel, python, *around) if part)
+    python: str = f"Python {system.python}" if system.python else ""
+    if python and system.python_bits != 64:
+        python = tr("{python} ({bits} bits)", python=python, bits=system.python_bits)
+    translated = tr("translated by Rosetta") if system.translated else ""
+    machine_kind = tr("a virtual machine") if system.virtualisation == "other" else system.virtualisation
+    around = [tr("in {surroundings}", surroundings=text) for text in (system.container, machine_kind) if text]
+    return join(COMMA, filter(None, (name, kernel, python, translated, *around)))
 
 
-def _engines(examination: Examination) -> Iterator[str]:
+def _engines(examination: Examination) -> Iterator[Text]:
     for engine in examination.engines:
         title = TITLES.get(engine.name, engine.name)
         if not engine.installed:
-            yield f"{title}: {engine.error or WORDS['not installed']}"
+            yield _named(title, engine.error or tr("not installed"))
         else:
-            told = engine.error or ", ".join(engine.devices)
-            yield f"{title} {engine.version}".strip() + f": {told}"
+            yield _named(f"{title} {engine.version}".strip(), engine.error or join(COMMA, engine.devices))
 
 
-def _folders(examination: Examination) -> Iterator[str]:
+def _folders(examination: Examination) -> Iterator[Text]:
     for folder in examination.folders:
         parts = [_room(folder.free_bytes, folder.total_bytes)]
-        parts += [] if folder.writable else [WORDS["not writable"]]
+        parts += [] if folder.writable else [tr("cannot be written")]
         if folder.read_bytes_per_second is not None:
-            parts.append(WORDS["speed"].format(speed=size(int(folder.read_bytes_per_second))))
-        yield f"{WORDS[folder.role]}: {folder.path}: {', '.join(parts)}"
+            parts.append(tr("reads {speed} a second", speed=size(int(folder.read_bytes_per_second))))
+        role = tr("models") if folder.role == "models" else tr("temporary files")
+        yield tr("{role}: {path}: {facts}", role=role, path=folder.path, facts=join(COMMA, parts))
 
 
-def _network(examination: Examination, offline: bool) -> Iterator[str]:
+def _network(examination: Examination, offline: bool) -> Iterator[Text]:
     if offline or examination.hubs is None:
-        yield WORDS["offline"] if offline else WORDS["unknown"]
+        yield OFFLINE if offline else UNKNOWN
         return
     for hub in examination.hubs:
-        told = WORDS["answers"].format(seconds=f"{hub.seconds:.1f}") if hub.answers else ""
-        yield f"{hub.name} {told or WORDS['silent'].format(reason=hub.reason)}"
+        if hub.answers:
+            yield tr("{hub} answers ({seconds:.1f} s)", hub=hub.name, seconds=hub.seconds)
+        else:
+            yield tr("{hub} does not answer ({reason})", hub=hub.name, reason=hub.reason)
 
 
-def _unique(texts: Iterator[str]) -> Sequence[str]:
+def _named(name: str, facts: str) -> Text:
+    return tr("{name}: {facts}", name=name, facts=facts)
+
+
+def _unique(texts: Iterator[Text]) -> Sequence[Text]:
     return tuple(dict.fromkeys(texts))
