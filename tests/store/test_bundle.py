@@ -18,6 +18,7 @@ from nutshell.store.bundle_gather import Packed, gather, wheel_files
 from nutshell.store.bundle_read import import_bundle
 from nutshell.store.bundle_tar import BLOCK, header
 from nutshell.store.bundle_write import bundle_bytes, export_bundle, plan_bundle
+from nutshell.store.places import Places
 
 SHARED = b"vae" * 5000
 FILES = {"LICENSE": b"Do as you please.", "model_index.json": b"{}", "unet/a.safetensors": b"one", "vae/v": SHARED}
@@ -125,7 +126,7 @@ def test_what_is_there_is_not_copied_again(bundle: Path, tmp_path: Path, monkeyp
 
 
 def test_a_built_in_model(tmp_path: Path) -> None:
-    made = gather("artist", Store(tmp_path / "store"))
+    made = gather("artist", Places())
     target = tmp_path / "artist.nut"
     export_bundle([made], target)
     store = Store(tmp_path / "other")
@@ -152,31 +153,49 @@ def test_a_model_with_a_base_is_packed_whole(tmp_path: Path, monkeypatch: pytest
     known["half"] = ModelCard("half", "t", "MIT", folder="half", base="whole")
     monkeypatch.setattr(bundle_gather, "cards", lambda: known)
     monkeypatch.setattr(bundle_gather, "builtin_folder", lambda: tmp_path)
-    made = gather("half", Store(tmp_path / "store"))
+    made = gather("half", Places())
     paths = {file.path for file in made.model.manifest.files}
     assert paths == {"model_index.json", "unet/y.safetensors", "vae/x.safetensors", "LICENSE"}
 
 
 def test_a_model_of_the_store_and_one_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = Store(tmp_path / "store")
+    store, places = Store(tmp_path / "store"), Places(store=tmp_path / "store")
     for data in FILES.values():
         store.add_blob(io.BytesIO(data), hashlib.sha256(data).hexdigest(), len(data))
     store.put(packed(tmp_path, "fetched", FILES).model.manifest)
-    assert gather("fetched", store).model.manifest == store.manifest("fetched")
+    assert gather("fetched", places).model.manifest == store.manifest("fetched")
 
     monkeypatch.setenv("NUTSHELL_CARDS", str(tmp_path / "cards"))
     (tmp_path / "cards").mkdir()
     (tmp_path / "castle.safetensors").write_bytes(b"weights")
     (tmp_path / "cards" / "castle.toml").write_text('title="t"\nlicence="MIT"\npath="../castle.safetensors"')
-    own = gather("castle", store).model
+    own = gather("castle", places).model
     assert [file.path for file in own.manifest.files] == ["castle.safetensors"]
     assert own.card is not None
     with pytest.raises(ModelNotFound, match="not on this machine") as caught:
-        gather("sdxl", store)
+        gather("sdxl", places)
     assert caught.value.hint == "nutshell pull sdxl"
     with pytest.raises(ModelNotFound, match="no model named 'nobody'") as caught:
-        gather("nobody", store)
+        gather("nobody", places)
     assert "artist, castle" in caught.value.hint
+
+
+def test_a_model_that_lies_elsewhere(tmp_path: Path) -> None:
+    """On a stick that is a store, on one that holds plain folders, in the user's own folder."""
+    stick = Store(tmp_path / "stick")
+    for data in FILES.values():
+        stick.add_blob(io.BytesIO(data), hashlib.sha256(data).hexdigest(), len(data))
+    stick.put(packed(tmp_path, "carried", FILES).model.manifest)
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain" / "drawn.safetensors").write_bytes(b"weights")
+    places = Places(yours=tmp_path / "plain", sticks=lambda: (stick.folder,))
+    assert gather("carried", places).model.manifest == stick.manifest("carried")
+    target = tmp_path / "both.nut"
+    export_bundle([gather("carried", places), gather("drawn", places)], target)
+    other = Store(tmp_path / "other")
+    import_bundle(target, other)
+    assert content(other.view("drawn")) == {"drawn.safetensors": b"weights"}
+    assert content(other.view("carried")) == FILES
 
 
 def test_a_damaged_model_is_not_exported(tmp_path: Path) -> None:

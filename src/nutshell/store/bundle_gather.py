@@ -17,6 +17,7 @@ from nutshell.store.listing import select
 from nutshell.store.local import PlainFolder
 from nutshell.store.manifest import Manifest, StoredFile
 from nutshell.store.names import check_name, check_path
+from nutshell.store.places import Places, look_up
 from nutshell.store.store import Store
 
 LICENCE_NAMES = ("LICENSE", "LICENCE", "COPYING", "NOTICE")
@@ -34,28 +35,32 @@ def is_licence(path: str) -> bool:
     return path.upper().rpartition("/")[2].startswith(LICENCE_NAMES)
 
 
-def gather(name: str, store: Store) -> Packed:
-    """A built-in model, one of the store, or one that a card of the user's points to.
+def gather(name: str, places: Places) -> Packed:
+    """A model of this machine: built in, fetched, on a removable drive, or one that a card of the user's points to.
 
-    Files that do not lie in the store are read for their hashes. Raises ModelNotFound, ModelError.
+    Files that do not lie in a store are read for their hashes. Raises ModelNotFound, ModelError.
     """
     card = cards().get(name)
     if card is not None and card.folder:
         base = builtin_folder() / cards()[card.base].folder if card.base else None
         return _from_folder(name, builtin_folder() / card.folder, base, card, source="nutshell")
-    if name in store.manifests():
-        manifest = store.manifest(name)
-        return Packed(BundledModel(manifest, card), {file.sha256: store.blob(file.sha256) for file in manifest.files})
+    for place in places:
+        if place.store is not None and name in place.store.manifests():
+            return _from_store(name, place.store, card)
     if card is not None and card.path:
         return _from_folder(name, find(name).path, None, card, source="")
+    found = look_up(name, places)
+    if found is not None:
+        return _from_folder(name, found[0], None, card, source="")
     if card is not None:
         raise ModelNotFound(
             tr("the model {name} is not on this machine", name=name), tr("nutshell pull {name}", name=name)
         )
-    here = ", ".join([*store.manifests(), *(each.name for each in cards().values() if each.folder or each.path)])
+    kept = [name for place in places if place.store is not None for name in place.store.manifests()]
+    here = dict.fromkeys([*kept, *(each.name for each in cards().values() if each.folder or each.path)])
     raise ModelNotFound(
         tr("there is no model named {name!r} here", name=name),
-        tr("these are here: {here}; nutshell add FILE gives a file of yours a name", here=here),
+        tr("these are here: {here}; nutshell add FILE gives a file of yours a name", here=", ".join(here)),
     )
 
 
@@ -71,7 +76,12 @@ def wheel_files(folder: Path) -> list[Path]:
     return found
 
 
-def _from_folder(name: str, root: Path, base: Path | None, card: ModelCard, source: str) -> Packed:
+def _from_store(name: str, store: Store, card: ModelCard | None) -> Packed:
+    manifest = store.manifest(name)
+    return Packed(BundledModel(manifest, card), {file.sha256: store.blob(file.sha256) for file in manifest.files})
+
+
+def _from_folder(name: str, root: Path, base: Path | None, card: ModelCard | None, source: str) -> Packed:
     files: dict[str, tuple[StoredFile, Path]] = {}
     for folder in (base, root):
         if folder is None:
@@ -83,11 +93,11 @@ def _from_folder(name: str, root: Path, base: Path | None, card: ModelCard, sour
         for file in listed:
             path = folder / file.path if folder.is_dir() else folder
             files[file.path] = (StoredFile(file.path, file.sha256, file.size), path)
-    licence = _licence_of_program() if card.folder else None
+    licence = _licence_of_program() if card is not None and card.folder else None
     if licence is not None and not any(is_licence(path) for path in files):
         files["LICENSE"] = (StoredFile("LICENSE", sha256_of(licence), licence.stat().st_size), licence)
     stored = tuple(stored for _, (stored, _) in sorted(files.items()))
-    manifest = Manifest(_plain_name(name), stored, source=source, licence=card.licence)
+    manifest = Manifest(_plain_name(name), stored, source=source, licence=card.licence if card else "")
     return Packed(BundledModel(manifest, card), {held.sha256: path for held, path in files.values()})
 
 
