@@ -6,6 +6,7 @@ import logging
 
 from nutshell.engines import Engine, open_engine
 from nutshell.errors import EngineUnavailable
+from nutshell.language import tr
 from nutshell.plan import Need, Plan, Planner
 
 _LOG = logging.getLogger(__name__)
@@ -43,10 +44,10 @@ def settle(planner: Planner, need: Need, engines: Engines) -> tuple[Plan, Planne
         try:
             engine = engines.take(plan)
         except EngineUnavailable as error:
-            planner = planner.without(plan.engine, plan.device, str(error))
+            planner = planner.without(plan.engine, plan.device, error.message)
             if not any(offer.installed for offer in planner.offers):
                 raise
-            _LOG.warning("%s; the next best is taken", error)
+            _LOG.warning(tr("{error}; the next best is taken", error=error))
             continue
         if plan.precision in engine.precisions:
             return plan, planner

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from nutshell.language import Text, join, tr
 from nutshell.plan.learn import Ratio, Ratios, ratio_key
 from nutshell.plan.memory import Memory, peak_memory
 from nutshell.plan.need import Need
@@ -29,8 +30,10 @@ class Candidate:
     ratio: Ratio
 
     @property
-    def words(self) -> str:
-        return f"{self.offer.words}, {self.precision}, {'one stage at a time' if self.staged else 'all stages loaded'}"
+    def words(self) -> Text:
+        if self.staged:
+            return tr("{engine}, {precision}, one stage at a time", engine=self.offer.words, precision=self.precision)
+        return tr("{engine}, {precision}, all stages loaded", engine=self.offer.words, precision=self.precision)
 
 
 def every_way(
@@ -78,10 +81,10 @@ def _ways(
     slower: by device, what they have taught of it as a whole."""
     for name in offer.precisions:
         if precision not in (None, name):
-            rejected.append(Rejected(f"{offer.words}, {name}", f"{precision} was asked for"))
+            rejected.append(Rejected(_way(offer, name), tr("{precision} was asked for", precision=precision)))
             continue
         if name == "int8" and not need.eight_bits:
-            rejected.append(Rejected(f"{offer.words}, int8", "this model comes without scales for eight bits"))
+            rejected.append(Rejected(_way(offer, name), tr("this model comes without scales for eight bits")))
             continue
         key = ratio_key(need.model, offer.words, name, need.size_class)
         ratio = taught.get(key) or Ratio(seconds=slower.get(offer.device, 1.0))
@@ -99,3 +102,7 @@ def _ways(
                 key,
                 ratio,
             )
+
+
+def _way(offer: Offer, precision: str) -> Text:
+    return join(", ", (offer.words, precision))

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from nutshell.language import Text, tr
 from nutshell.machine import Disk, Gpu, Machine
 from nutshell.plan.installed import Installed
 from nutshell.plan.rates import Rates, guessed_card_rates
 
 GIB = 2**30
+THE_PROCESSOR = tr("the processor")
 
 # A card with less holds the system's windows and nothing beside them; PyTorch alone takes some 0.5 GB.
 _LEAST_CARD_BYTES = 2 * GIB
@@ -28,14 +30,14 @@ class Offer:
 
     memory_bytes: free memory of the device; None where it is the machine's own. rates: None for the processor's.
     staged_only: the device is too small for more than one stage. lean: weights are used in place, not repacked.
-    title: the device, for people.
+    title: the device, for people: a card's name, or a Text.
     """
 
     engine: str
     device: str
     precisions: tuple[str, ...]
     installed: bool
-    title: str = "the processor"
+    title: str = THE_PROCESSOR
     memory_bytes: int | None = None
     rates: Rates | None = None
     staged_only: bool = False
@@ -52,15 +54,16 @@ class Offer:
 
     @property
     def words(self) -> str:
-        return f"{self.name}{' with weights in place' if self.lean else ''}"
+        """For people, a Text where it has a word in it; in English also a part of the keys of kept figures."""
+        return tr("{engine} with weights in place", engine=self.name) if self.lean else self.name
 
 
 @dataclass(frozen=True)
 class Rejected:
-    """A way that was not taken. what: engine, precision and mode, or a device."""
+    """A way that was not taken. what: engine, precision and mode (a Text), or a device."""
 
     what: str
-    why: str
+    why: Text
 
 
 def find_offers(
@@ -71,7 +74,7 @@ def find_offers(
     refused: list[Rejected] = []
     for index, gpu in enumerate(machine.gpus):
         reason = _unfit(gpu, machine)
-        if reason:
+        if reason is not None:
             refused.append(Rejected(gpu.name, reason))
             continue
         place = sum(1 for other in machine.gpus[:index] if other.vendor == gpu.vendor)
@@ -101,27 +104,30 @@ def _on_processor(machine: Machine, installed: Installed) -> Iterator[Offer]:
         yield Offer("numpy", "cpu", ("f32",), True)
 
 
-def _unfit(gpu: Gpu, machine: Machine) -> str:
-    """Why nothing can compute on it; "" if something can."""
+def _unfit(gpu: Gpu, machine: Machine) -> Text | None:
+    """Why nothing can compute on it; None if something can."""
     if gpu.vendor == "apple":
-        return "this Python is one for Intel, run in translation" if machine.system.translated else ""
+        return tr("this Python is one for Intel, run in translation") if machine.system.translated else None
     if gpu.kind == "integrated":
-        return "it shares the processor's memory and is no faster than the processor at this"
+        return tr("it shares the processor's memory and is no faster than the processor at this")
     if not gpu.driver:
-        return "no driver is loaded for it"
+        return tr("no driver is loaded for it")
     if gpu.memory_bytes is None or gpu.memory_bytes < _LEAST_CARD_BYTES:
-        return "it has less than 2 GB of memory of its own" if gpu.memory_bytes else "its memory could not be read"
+        if gpu.memory_bytes:
+            return tr("it has less than 2 GB of memory of its own")
+        return tr("its memory could not be read")
     if gpu.vendor == "nvidia":
         capability = gpu.compute_capability
         if capability is None:
-            return "its driver does not tell what it can compute"
+            return tr("its driver does not tell what it can compute")
         if capability < _LEAST_CAPABILITY:
-            return f"its compute capability {capability[0]}.{capability[1]} is below 7.0, which PyTorch has dropped"
+            known = "{}.{}".format(*capability)
+            return tr("its compute capability {capability} is below 7.0, which PyTorch has dropped", capability=known)
     if gpu.vendor == "amd" and not gpu.runtime.startswith("ROCm"):
-        return "it needs ROCm, which is not here"
+        return tr("it needs {what}, which is not here", what="ROCm")
     if gpu.vendor == "ascend" and not gpu.runtime.startswith("CANN"):
-        return "it needs CANN, which is not here"
-    return ""
+        return tr("it needs {what}, which is not here", what="CANN")
+    return None
 
 
 def _on_card(gpu: Gpu, place: int, installed: Installed, disk: Disk | None) -> Offer:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from nutshell.errors import EngineUnavailable, NotEnoughMemory
-from nutshell.language import tr
+from nutshell.language import Text, tr
 from nutshell.machine import Machine
 from nutshell.plan.candidates import Candidate, every_way
 from nutshell.plan.learn import Ratio, Ratios
 from nutshell.plan.need import Need
-from nutshell.plan.offers import Offer, Rejected
+from nutshell.plan.offers import THE_PROCESSOR, Offer, Rejected
 from nutshell.plan.rates import Rates
 from nutshell.plan.words import ceiling_words, megabytes, reasons_of, seconds_words
 
@@ -42,9 +42,9 @@ class Plan:
     threads: int | None
     staged: bool
     need_bytes: int
-    reasons: tuple[str, ...]
+    reasons: tuple[Text, ...]
     device: str = "cpu"
-    device_title: str = "the processor"
+    device_title: str = THE_PROCESSOR
     lean: bool = False
     device_bytes: int = 0
     ceiling_bytes: int = 0
@@ -54,7 +54,7 @@ class Plan:
     guessed: bool = True
     resident: tuple[str, ...] = ()
     rejected: tuple[Rejected, ...] = ()
-    advice: tuple[str, ...] = ()
+    advice: tuple[Text, ...] = ()
     key: str = ""
     ratio: Ratio = field(default_factory=Ratio)
 
@@ -147,32 +147,35 @@ def _weighed(each: Candidate) -> float:
     return each.seconds.total * _WORTH.get(each.precision, 1.0)
 
 
-def _too_large(each: Candidate, ceiling: int) -> str:
-    """Why it does not fit; "" if it does."""
+def _too_large(each: Candidate, ceiling: int) -> Text | None:
+    """Why it does not fit; None if it does."""
     if each.memory.need_bytes > ceiling:
-        return f"needs about {megabytes(each.memory.need_bytes)}, more than the {megabytes(ceiling)} allowed"
+        need = megabytes(each.memory.need_bytes)
+        return tr("needs about {need}, more than the {ceiling} allowed", need=need, ceiling=megabytes(ceiling))
     room = each.offer.memory_bytes
     if room is not None and each.memory.device_bytes > _SHARE_OF_FREE * room:
-        return (
-            f"needs about {megabytes(each.memory.device_bytes)} on the card, "
-            f"of which {megabytes(int(_SHARE_OF_FREE * room))} can be had"
+        return tr(
+            "needs about {need} on the card, of which {room} can be had",
+            need=megabytes(each.memory.device_bytes),
+            room=megabytes(int(_SHARE_OF_FREE * room)),
         )
-    return ""
+    return None
 
 
-def _why_not(each: Candidate, chosen: Candidate, ceiling: int) -> str:
+def _why_not(each: Candidate, chosen: Candidate, ceiling: int) -> Text:
     reason = _too_large(each, ceiling)
-    if reason:
+    if reason is not None:
         return reason
+    time = seconds_words(each.seconds.total)
     if not each.offer.installed:
-        return f"not installed (about {seconds_words(each.seconds.total)} a picture)"
+        return tr("not installed (about {time} a picture)", time=time)
     if each.staged and not chosen.staged and (each.offer, each.precision) == (chosen.offer, chosen.precision):
-        return "no need: there is memory for all stages, which the next picture then finds loaded"
+        return tr("no need: there is memory for all stages, which the next picture then finds loaded")
     if each.seconds.total > chosen.seconds.total:
-        return f"slower: about {seconds_words(each.seconds.total)} a picture"
+        return tr("slower: about {time} a picture", time=time)
     if _weighed(each) > _weighed(chosen):
-        return "hardly faster, and eight bits cost some quality"
-    return f"no faster that an estimate could tell: about {seconds_words(each.seconds.total)} a picture"
+        return tr("hardly faster, and eight bits cost some quality")
+    return tr("no faster that an estimate could tell: about {time} a picture", time=time)
 
 
 def _not_enough(least: Candidate, ceiling: int, max_memory: int | None, machine: Machine) -> NotEnoughMemory:
@@ -184,13 +187,16 @@ def _not_enough(least: Candidate, ceiling: int, max_memory: int | None, machine:
     return NotEnoughMemory(need, ceiling, ceiling_words(need, max_memory, machine.usable_bytes))
 
 
-def _advice(better: Candidate, chosen: Candidate) -> str:
+def _advice(better: Candidate, chosen: Candidate) -> Text:
     package = {"openvino": "openvino", "onnx": "onnxruntime onnx-ir"}.get(better.offer.engine, "'nutshell[torch]'")
     if better.offer.device.startswith("npu"):
         package += " torch_npu"
-    return (
-        f"install {package} to use {better.offer.title}: about {seconds_words(better.seconds.total)} a picture "
-        f"instead of {seconds_words(chosen.seconds.total)}"
+    return tr(
+        "install {package} to use {device}: about {time} a picture instead of {old_time}",
+        package=package,
+        device=better.offer.title,
+        time=seconds_words(better.seconds.total),
+        old_time=seconds_words(chosen.seconds.total),
     )
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nutshell.errors import EngineUnavailable
-from nutshell.language import tr
+from nutshell.language import Text, join, tr
 from nutshell.machine import Disk, Machine
 from nutshell.plan.installed import Installed
 from nutshell.plan.learn import Ratios
 from nutshell.plan.measured import kept_rates, rates_key
 from nutshell.plan.need import Need
-from nutshell.plan.offers import Offer, Rejected, find_offers
+from nutshell.plan.offers import THE_PROCESSOR, Offer, Rejected, find_offers
 from nutshell.plan.plan import Plan, default_ceiling, make_plan
 from nutshell.plan.rates import Rates, guessed_rates
 
@@ -103,16 +103,16 @@ class Planner:
             # Opened, so it is there, whatever the probe thinks of its device.
             mine = (Offer(engine, device, tuple(precisions or ("f32",)), True, title=_title(device)),)
         if not mine:
-            reasons = [f"{item.what}: {item.why}" for item in self.refused]
+            reasons = [tr("{name}: {reason}", name=item.what, reason=item.why) for item in self.refused]
             raise EngineUnavailable(
                 tr("{name} has nothing to compute on here", name=name),
-                "; ".join(reasons) or tr("nutshell doctor lists what is here"),
+                join("; ", reasons) if reasons else tr("nutshell doctor lists what is here"),
             )
         if precisions is not None:
             mine = tuple(replace(offer, precisions=tuple(precisions), installed=True) for offer in mine)
         return replace(self, offers=mine, refused=())
 
-    def without(self, engine: str, device: str, why: str) -> Planner:
+    def without(self, engine: str, device: str, why: Text) -> Planner:
         """Without an engine that turned out not to work here."""
         left = tuple(offer for offer in self.offers if (offer.engine, offer.device) != (engine, device))
         name = engine if device == "cpu" else f"{engine}:{device}"
@@ -128,4 +128,4 @@ class Planner:
 
 
 def _title(device: str) -> str:
-    return "the processor" if device == "cpu" else device
+    return THE_PROCESSOR if device == "cpu" else device

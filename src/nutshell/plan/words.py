@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from nutshell.language import Text, tr
+
 if TYPE_CHECKING:
     from nutshell.plan.candidates import Candidate
 
@@ -15,50 +17,73 @@ def megabytes(count: int) -> str:
     return f"{count / 1e6:.0f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"
 
 
-def seconds_words(seconds: float) -> str:
+def seconds_words(seconds: float) -> Text:
     """`0.03 s`, `2.1 s`, `45 s`, `12 min`, `3.4 h`."""
     if seconds < 0.95:
-        return f"{seconds:.2f} s"
+        return tr("{seconds:.2f} s", seconds=seconds)
     if seconds < 9.95:
-        return f"{seconds:.1f} s"
+        return tr("{seconds:.1f} s", seconds=seconds)
     if seconds < 99.5:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+        return tr("{seconds:.0f} s", seconds=seconds)
+    if seconds < 7200:
+        return tr("{minutes:.0f} min", minutes=seconds / 60)
+    return tr("{hours:.1f} h", hours=seconds / 3600)
 
 
 def reasons_of(
     chosen: Candidate, others: Sequence[Candidate], ceiling: int, max_memory: int | None, guessed: bool
-) -> tuple[str, ...]:
+) -> tuple[Text, ...]:
     """Why this way: the engine, the precision, the mode, and where the figures come from."""
-    allowed = "as --max-memory says" if max_memory is not None else "85% of what is free"
-    together = megabytes(chosen.memory.need_bytes)
-    rival = any(each.offer.engine != chosen.offer.engine for each in others)
     return (
-        f"{chosen.offer.words} on {chosen.offer.title}: "
-        + ("the fastest of the engines that are here and fit" if rival else "the engine that is here and fits"),
-        f"{chosen.precision}: "
-        + (
-            "the fastest precision that fits"
-            if len({each.precision for each in others if each.offer is chosen.offer}) > 1
-            else "the precision that it has here"
-        ),
-        (
-            "one stage at a time: all together would not fit"
-            if chosen.staged
-            else "all stages stay loaded: the next picture finds them"
-        )
-        + f"; about {together} at the peak, {megabytes(ceiling)} allowed ({allowed})",
-        "times are a guess from the machine's description: nutshell bench --quick measures it"
+        _engine_reason(chosen, others),
+        _precision_reason(chosen, others),
+        _memory_reason(chosen, ceiling, max_memory),
+        tr("times are a guess from the machine's description: nutshell bench --quick measures it")
         if guessed
-        else "times rest on what nutshell bench --quick measured here",
+        else tr("times rest on what nutshell bench --quick measured here"),
     )
 
 
-def ceiling_words(need: int, max_memory: int | None, usable: int) -> str:
+def _engine_reason(chosen: Candidate, others: Sequence[Candidate]) -> Text:
+    engine, device = chosen.offer.words, chosen.offer.title
+    if any(each.offer.engine != chosen.offer.engine for each in others):
+        return tr(
+            "{engine} on {device}: the fastest of the engines that are here and fit", engine=engine, device=device
+        )
+    return tr("{engine} on {device}: the engine that is here and fits", engine=engine, device=device)
+
+
+def _precision_reason(chosen: Candidate, others: Sequence[Candidate]) -> Text:
+    if len({each.precision for each in others if each.offer is chosen.offer}) > 1:
+        return tr("{precision}: the fastest precision that fits", precision=chosen.precision)
+    return tr("{precision}: the precision that it has here", precision=chosen.precision)
+
+
+def _memory_reason(chosen: Candidate, ceiling: int, max_memory: int | None) -> Text:
+    values = {
+        "peak": megabytes(chosen.memory.need_bytes),
+        "ceiling": megabytes(ceiling),
+        "rule": tr("as --max-memory says") if max_memory is not None else tr("85% of what is free"),
+    }
+    if chosen.staged:
+        return tr(
+            "one stage at a time: all together would not fit; about {peak} at the peak, {ceiling} allowed ({rule})",
+            **values,
+        )
+    return tr(
+        "all stages stay loaded: the next picture finds them; about {peak} at the peak, {ceiling} allowed ({rule})",
+        **values,
+    )
+
+
+def ceiling_words(need: int, max_memory: int | None, usable: int) -> Text:
     """What would make it fit. Megabytes rounded up, so that following the hint is enough."""
     enough = math.ceil(need / 1e6)
     if max_memory is not None and need <= usable:
-        return f"allow it with --max-memory {enough}M, or ask for a smaller size or model"
+        return tr("allow it with --max-memory {megabytes}M, or ask for a smaller size or model", megabytes=enough)
     if need <= usable:
-        return f"85% of what is free is used unless you allow more: --max-memory {enough}M"
-    return "close other programs, or ask for a smaller size or model"
+        return tr(
+            "85% of what is free is used unless you allow more: --max-memory {megabytes}M",
+            megabytes=enough,
+        )
+    return tr("close other programs, or ask for a smaller size or model")
