@@ -7,20 +7,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nutshell.cli.options import add_settings, make_parser, settle
+from nutshell.cli.speech import say
+from nutshell.language import tr
 
-DESCRIPTION = """\
-Give a model on this machine a name. A card is written into your folder of cards; the model stays where it lies,
-and nothing is copied."""
+DESCRIPTION = tr(
+    "Give a model on this machine a name. A card is written into your folder of cards; the model stays where it "
+    "lies, and nothing is copied."
+)
 EXAMPLES = """\
-examples:
   nutshell add Downloads/castles.safetensors --name castles --licence CreativeML-OpenRAIL-M
   nutshell generate "a castle by the sea" --model castles
 """
-FILE_HELP = "a .safetensors file or a model folder"
-NAME_HELP = "how to call it (default: the file's name)"
-TITLE_HELP = "one line that says what it is"
-LICENCE_HELP = "its licence, as SPDX or its own name (default: unknown)"
-REPLACE_HELP = "replace a card that has this name"
+FILE_HELP = tr("a .safetensors file or a model folder")
+NAME_HELP = tr("how to call it (default: the file's name)")
+TITLE_HELP = tr("one line that says what it is")
+LICENCE_HELP = tr("its licence, as SPDX or its own name (default: unknown)")
+REPLACE_HELP = tr("replace a card that has this name")
 
 
 def main(words: Sequence[str]) -> int:
@@ -44,12 +46,14 @@ def main(words: Sequence[str]) -> int:
     if settings["json"]:
         print(json.dumps({"name": card.name, "card": str(written), **card_table(card)}, ensure_ascii=False))
         return 0
-    print(f"{card.name}: {card.kind}, {card.all_parameters / 1e6:,.1f} million parameters")
-    print(f"card: {written}")
+    millions = card.all_parameters / 1e6
+    say(tr("{name}: {kind}, {count:,.1f} million parameters", name=card.name, kind=card.kind, count=millions))
+    say(tr("card: {path}", path=written))
     if card.kind == "text-to-image":
-        print(f'draw with it: nutshell "a castle by the sea" --model {_quoted(card.name)}')
+        command = f'nutshell "a castle by the sea" --model {_quoted(card.name)}'
+        say(tr("draw with it: {command}", command=command))
     else:
-        print(f"decode with it: --vae {_quoted(card.path)}")
+        say(tr("decode with it: --vae {path}", path=_quoted(card.path)))
     return 0
 
 

@@ -9,26 +9,28 @@ from typing import TYPE_CHECKING
 
 from nutshell.cli.options import add_settings, make_parser, settle
 from nutshell.cli.planning import models_folder
+from nutshell.cli.speech import one_line, padded, words
 from nutshell.errors import EngineUnavailable
-from nutshell.language import tr
+from nutshell.language import Text, tr
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from nutshell.plan import Rates
 
-DESCRIPTION = """\
-Measure what this machine computes and reads in a second, and keep it: `nutshell models` and `nutshell plan` then
-reckon with it. Takes under 20 s. Close other programs first: what they take is missing from the figures."""
-QUICK_HELP = "the measurement for the planner (there is no other yet)"
-UNKEPT = "not kept: there is no folder to keep it in that can be written"
+DESCRIPTION = tr(
+    "Measure what this machine computes and reads in a second, and keep it: `nutshell models` and `nutshell plan` "
+    "then reckon with it. Takes under 20 s. Close other programs first: what they take is missing from the figures."
+)
+QUICK_HELP = tr("the measurement for the planner (there is no other yet)")
+UNKEPT = tr("not kept: there is no folder to keep it in that can be written")
 
 
-def main(words: Sequence[str]) -> int:
+def main(given: Sequence[str]) -> int:
     parser = make_parser("bench", DESCRIPTION)
     parser.add_argument("--quick", action="store_true", help=QUICK_HELP)
     add_settings(parser, "models", "store", "sticks", "json", "log_level")
-    settings = settle(parser.parse_args(words))
+    settings = settle(parser.parse_args(given))
 
     from nutshell.engines import open_engine
     from nutshell.machine import probe
@@ -53,12 +55,17 @@ def main(words: Sequence[str]) -> int:
 
 def lines(rates: Rates, engine: str, folder: Path, kept: Path | None, seconds: float) -> Iterator[str]:
     """For people."""
-    yield f"measured in {seconds:.0f} s, with {engine}:"
+    yield words(tr("measured in {seconds:.0f} s, with {engine}:", seconds=seconds, engine=engine))
     for precision, rate in rates.operations_per_second.items():
-        yield f"  {precision:<12}  {rate / 1e9:8,.0f}  thousand million operations a second"
-    yield f"  {'memory':<12}  {rates.memory_bytes_per_second / 1e9:8,.1f}  GB a second"
-    yield f"  {'disk':<12}  {rates.read_bytes_per_second / 1e9:8,.1f}  GB a second, from {folder}"
-    yield UNKEPT if kept is None else f"kept in {kept}"
+        yield _row(one_line(precision), f"{rate / 1e9:8,.0f}", tr("thousand million operations a second"))
+    yield _row(words(tr("memory")), f"{rates.memory_bytes_per_second / 1e9:8,.1f}", tr("GB a second"))
+    disk = f"{rates.read_bytes_per_second / 1e9:8,.1f}"
+    yield _row(words(tr("disk")), disk, tr("GB a second, from {folder}", folder=folder))
+    yield words(UNKEPT if kept is None else tr("kept in {path}", path=kept))
+
+
+def _row(name: str, figure: str, unit: Text) -> str:
+    return f"  {padded(name, 12)}  {figure}  {words(unit)}"
 
 
 def _plain(rates: Rates, engine: str, kept: Path | None, seconds: float) -> dict[str, object]:

@@ -6,11 +6,12 @@ import sys
 from typing import Any
 
 from nutshell.cli.progress import new_bar
-from nutshell.cli.report import fancy
-from nutshell.cli.speech import one_line
+from nutshell.cli.report import fancy, note
+from nutshell.cli.speech import one_line, words
+from nutshell.language import tr
 from nutshell.store.watch import Watch
 
-BAR = "{desc} {percentage:3.0f}% |{bar:20}| {n_fmt}/{total_fmt}  {rate_fmt}  {remaining} left{postfix}"
+BAR = "{desc} {percentage:3.0f}% |{bar:20}| {n_fmt}/{total_fmt}  {rate_fmt}  "
 LONG_WAIT_SECONDS = 5.0
 
 
@@ -25,8 +26,9 @@ class Line(Watch):
 
     def plan(self, name: str, total: int, here: int) -> None:
         if self._fancy and total > here:
-            self._bar = new_bar(name)
-            self._bar.bar_format, self._bar.unit, self._bar.unit_scale = BAR, "B", True
+            self._bar = new_bar(one_line(name))
+            self._bar.bar_format = BAR + words(tr("{time} left", time="{remaining}")) + "{postfix}"
+            self._bar.unit, self._bar.unit_scale = "B", True
             self._bar.total, self._bar.n, self._bar.initial = total, here, here
 
     def bytes(self, count: int) -> None:
@@ -41,16 +43,16 @@ class Line(Watch):
                 self._bar.update(count)
 
     def wait(self, seconds: float, reason: str) -> None:
-        text = f"{one_line(reason)}; trying again in {seconds:.0f} s"
+        text = tr("{reason}; trying again in {seconds:.0f} s", reason=reason, seconds=seconds)
         if self._bar is not None:
-            self._bar.set_postfix_str(text)
+            self._bar.set_postfix_str(words(text))
             self._waiting = True
         elif seconds >= LONG_WAIT_SECONDS or self._fancy:
             self.note(text)
 
     def note(self, text: str) -> None:
         if not self._quiet:
-            print(f"nutshell: {one_line(text)}", file=sys.stderr, flush=True)
+            note(text)
 
     def done(self) -> None:
         if self._bar is not None:

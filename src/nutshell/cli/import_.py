@@ -8,27 +8,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nutshell.cli.options import add_settings, make_parser, settle
-from nutshell.cli.speech import one_line
+from nutshell.cli.speech import one_line, say, words
+from nutshell.language import tr
 
 if TYPE_CHECKING:
     from nutshell.store.bundle import BundledModel
 
-DESCRIPTION = """\
-Take in the models of a file that `nutshell export` made. Every byte is checked. When it is broken off, the same command
-goes on where it was."""
+DESCRIPTION = tr(
+    "Take in the models of a file that `nutshell export` made. Every byte is checked. When it is broken off, the same "
+    "command goes on where it was."
+)
 EXAMPLES = """\
-example:
   nutshell import /media/stick/models.nut
 """
-FILE_HELP = "a bundle (.nut)"
-BUILT_IN = "comes with the program, so it was left out"
+FILE_HELP = tr("a bundle (.nut)")
+UNLICENSED = tr("licence unknown")
 
 
-def main(words: Sequence[str]) -> int:
+def main(given: Sequence[str]) -> int:
     parser = make_parser("import", DESCRIPTION, EXAMPLES)
     parser.add_argument("file", metavar="FILE.nut", help=FILE_HELP)
     add_settings(parser, "store", "json", "quiet", "log_level")
-    arguments = parser.parse_intermixed_args(words)
+    arguments = parser.parse_intermixed_args(given)
     settings = settle(arguments)
 
     from nutshell.catalogue import own_folder
@@ -58,15 +59,17 @@ def main(words: Sequence[str]) -> int:
         return 0
     for model in done.models:
         manifest = model.manifest
-        print(one_line(f"{manifest.name}  {size_text(manifest.size)}  {manifest.licence or 'licence unknown'}"))
+        licence = one_line(manifest.licence) or words(UNLICENSED)
+        print(f"{one_line(manifest.name)}  {size_text(manifest.size)}  {licence}")
     for model in done.left_out:
-        print(f"{model.manifest.name}  {BUILT_IN}")
+        say(tr("{name}  comes with the program, so it was left out", name=model.manifest.name))
     for note in notes:
-        print(one_line(note))
-    print(f"{size_text(done.copied)} copied")
+        say(note)
+    say(tr("{size} copied", size=size_text(done.copied)))
     drawing = [model for model in done.models if model.card is None or model.card.kind == "text-to-image"]
     if drawing:
-        print(f'draw with it: nutshell "a castle by the sea" --model {drawing[0].manifest.name}')
+        command = f'nutshell "a castle by the sea" --model {drawing[0].manifest.name}'
+        say(tr("draw with it: {command}", command=command))
     return 0
 
 

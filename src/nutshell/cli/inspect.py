@@ -9,34 +9,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nutshell.cli.options import add_settings, make_parser, settle
-from nutshell.cli.speech import one_line
+from nutshell.cli.speech import one_line, padded, width, words
+from nutshell.language import Text, tr
 
 if TYPE_CHECKING:
     from nutshell.pipeline.inspect_checkpoint import Description
 
-DESCRIPTION = "Show how a picture was made, or what a model holds. Nothing is run, and no weights are read."
+DESCRIPTION = tr("Show how a picture was made, or what a model holds. Nothing is run, and no weights are read.")
 EXAMPLES = """\
-examples:
   nutshell inspect cat.png
   nutshell inspect stable-diffusion-v1-5/ --json
 """
-FILE_HELP = "a picture (.png, .jpg, .webp), a model folder, a .safetensors file, or a model's name"
-NO_PARAMETERS = "no parameters: this picture does not say how it was made"
+FILE_HELP = tr("a picture (.png, .jpg, .webp), a model folder, a .safetensors file, or a model's name")
+NO_PARAMETERS = tr("no parameters: this picture does not say how it was made")
 FOREIGN = {
-    "ComfyUI": "a ComfyUI workflow, no parameters; drop the picture onto ComfyUI to open it. Its text:",
-    "InvokeAI": "made by InvokeAI, whose parameters are shown as they are:",
+    "ComfyUI": tr("a ComfyUI workflow, no parameters; drop the picture onto ComfyUI to open it. Its text:"),
+    "InvokeAI": tr("made by InvokeAI, whose parameters are shown as they are:"),
 }
-FOREIGN_UNKNOWN = "a comment of another tool:"
-CANNOT_RUN = "cannot run here"
+FOREIGN_UNKNOWN = tr("a comment of another tool:")
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 
-def main(words: Sequence[str]) -> int:
+def main(given: Sequence[str]) -> int:
     parser = make_parser("inspect", DESCRIPTION, EXAMPLES)
     parser.add_argument("file", metavar="FILE", help=FILE_HELP)
     add_settings(parser, "models", "store", "sticks", "offline", "json", "log_level")
-    arguments = parser.parse_intermixed_args(words)
+    arguments = parser.parse_intermixed_args(given)
     settings = settle(arguments)
     path = Path(arguments.file)
     if path.suffix.lower() in PICTURES and not path.is_dir():
@@ -60,9 +59,9 @@ def main(words: Sequence[str]) -> int:
 def picture_lines(parameters: Mapping[str, Any]) -> Iterator[str]:
     """For people."""
     if not parameters:
-        yield NO_PARAMETERS
+        yield words(NO_PARAMETERS)
     elif "tool" in parameters and "raw" in parameters:
-        yield FOREIGN.get(parameters["tool"], FOREIGN_UNKNOWN)
+        yield words(FOREIGN.get(parameters["tool"], FOREIGN_UNKNOWN))
         yield "\n".join(map(one_line, parameters["raw"].splitlines()))
     else:
         yield from _rows({key: value for key, value in parameters.items() if value != ""})
@@ -72,26 +71,32 @@ def model_lines(described: Description) -> Iterator[str]:
     """For people."""
     yield from _rows(
         {
-            "path": described.path,
-            "layout": described.layout,
+            tr("path"): described.path,
+            tr("layout"): described.layout,
             **described.facts,
-            "parameters": f"{described.parameters:,}",
-            "on disk": megabytes(described.disk_bytes),
+            tr("parameters"): f"{described.parameters:,}",
+            tr("on disk"): megabytes(described.disk_bytes),
         }
     )
     for part in described.parts:
         types = ", ".join(
             f"{dtype} {count:,}" if len(part.dtypes) > 1 else dtype for dtype, count in part.dtypes.items()
         )
-        yield f"{part.name}: {part.architecture}"
-        yield f"  {part.parameters:,} parameters, {types or 'nothing'}, {megabytes(part.file_bytes)}"
+        yield f"{one_line(part.name)}: {_said(part.architecture)}"
+        held = tr(
+            "{count:,} parameters, {types}, {size}",
+            count=part.parameters,
+            types=types or tr("nothing"),
+            size=megabytes(part.file_bytes),
+        )
+        yield f"  {words(held)}"
     if described.metadata:
-        yield "metadata:"
+        yield words(tr("metadata:"))
         yield from ("  " + row for row in _rows(described.metadata))
     if described.problem:
-        yield f"{CANNOT_RUN}: {one_line(described.problem)}"
+        yield words(tr("cannot run here: {problem}", problem=described.problem))
         if described.hint:
-            yield f"hint: {one_line(described.hint)}"
+            yield words(tr("hint: {hint}", hint=described.hint))
 
 
 def megabytes(count: int) -> str:
@@ -99,14 +104,22 @@ def megabytes(count: int) -> str:
 
 
 def _rows(values: Mapping[str, Any]) -> list[str]:
-    width = min(24, max(map(len, values), default=0))
-    return [f"{one_line(str(key)):<{width}}  {_shown(value)}" for key, value in values.items()]
+    shown = [(_said(key), value) for key, value in values.items()]
+    cells = min(24, max((width(key) for key, _ in shown), default=0))
+    return [f"{padded(key, cells)}  {_shown(value)}" for key, value in shown]
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, Text):
+        return words(value)
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
     return " / ".join(one_line(line) for line in str(value).split("\n"))
+
+
+def _said(text: str) -> str:
+    """Our own words in the language that is spoken; what stands in a file stays as it is."""
+    return words(text) if isinstance(text, Text) else one_line(text)
 
 
 def _plain(described: Description) -> dict[str, Any]:

@@ -7,23 +7,24 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nutshell.cli.options import add_settings, make_parser, settle
-from nutshell.cli.speech import one_line
+from nutshell.cli.speech import one_line, padded, say, words
+from nutshell.language import tr
 
 if TYPE_CHECKING:
     from nutshell.store.places import Place, Places
     from nutshell.store.store import Store
 
-DESCRIPTION = """\
-List the models that were fetched, those on removable drives and those in your own folder. Those that come with the
-program are in `nutshell models`."""
-NOTHING = "no model has been fetched yet; nutshell models lists what there is, nutshell pull NAME fetches it"
-INCOMPLETE = "incomplete: nutshell pull {name} mends it"
+DESCRIPTION = tr(
+    "List the models that were fetched, those on removable drives and those in your own folder. "
+    "Those that come with the program are in `nutshell models`."
+)
+NOTHING = tr("no model has been fetched yet; nutshell models lists what there is, nutshell pull NAME fetches it")
 
 
-def main(words: Sequence[str]) -> int:
+def main(given: Sequence[str]) -> int:
     parser = make_parser("list", DESCRIPTION)
     add_settings(parser, "store", "models", "sticks", "json", "log_level")
-    settings = settle(parser.parse_args(words))
+    settings = settle(parser.parse_args(given))
 
     from nutshell.cli.fetching import origin_text, size_text
     from nutshell.store.places import Places
@@ -34,15 +35,17 @@ def main(words: Sequence[str]) -> int:
             print(json.dumps(row, ensure_ascii=False))
         return 0
     for row in rows:
-        words = [f"{row['name']:<24}", f"{size_text(row['bytes']):>9}", origin_text(row["source"], row["revision"])]
-        where = "" if row["kind"] == "store" else row["path"]
-        state = "" if row["whole"] else INCOMPLETE.format(name=row["name"])
-        print(one_line("  ".join(word for word in (*words, where, state) if word)))
+        name, size = padded(one_line(row["name"]), 24), f"{size_text(row['bytes']):>9}"
+        where = "" if row["kind"] == "store" else one_line(row["path"])
+        state = "" if row["whole"] else words(tr("incomplete: nutshell pull {name} mends it", name=row["name"]))
+        cells = (name, size, one_line(origin_text(row["source"], row["revision"])), where, state)
+        print("  ".join(cell for cell in cells if cell))
     kept = [row for row in rows if row["kind"] == "store"]
     if kept:
-        print(f"{size_text(_disk_bytes(Places.of(settings)))} in {kept[0]['folder']}")
+        size = size_text(_disk_bytes(Places.of(settings)))
+        say(tr("{size} in {folder}", size=size, folder=kept[0]["folder"]))
     elif not rows:
-        print(NOTHING)
+        say(NOTHING)
     return 0
 
 

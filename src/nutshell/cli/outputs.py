@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MOST_CHARACTERS = 40
 MOST_BYTES = 90  # with the rest of the name well under every file system's limit
 NOTHING_LEFT = "picture"  # the name of a prompt without a letter or digit
-OUTPUT_HINT = "write elsewhere: --output FOLDER"
+OUTPUT_HINT = tr("write elsewhere: --output FOLDER")
 
 
 class Outputs:
@@ -51,9 +51,8 @@ class Outputs:
             check_folder(self.folder)
         except OutputError as error:
             if self.file is None and self.folder == Path():
-                raise OutputError(
-                    str(error).replace("cannot write .:", "cannot write into this folder:"), OUTPUT_HINT
-                ) from error
+                reason = error.message.values["reason"]
+                raise OutputError(tr("cannot write into this folder: {reason}", reason=reason), OUTPUT_HINT) from error
             raise
 
     def save(self, picture: Picture, prompt: str) -> Path:

@@ -12,10 +12,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from nutshell.cli.report import Signals, fancy
-from nutshell.cli.speech import one_line
+from nutshell.cli.report import Signals, fancy, note
+from nutshell.cli.speech import one_line, say, words
 from nutshell.errors import OutputError
 from nutshell.files import unique_path
+from nutshell.language import Text, tr
 from nutshell.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 PREVIEW_STEM = "nutshell-preview"
 PREVIEW_SECONDS = 0.5  # between two previews
-LOADING = "loading"
+LOADING = tr("loading")
 NARROW = 80
 BAR = "{desc} |{bar:20}| {n_fmt}/{total_fmt}{postfix}"
 
@@ -54,8 +55,8 @@ class Show:
         self._show_preview(progress)
         if self._bar is not None:
             self._bar.total = progress.total
-            self._bar.set_description_str(self._title(), refresh=False)
-            self._bar.set_postfix_str(time_left(progress.seconds_left), refresh=False)
+            self._bar.set_description_str(words(self._title()), refresh=False)
+            self._bar.set_postfix_str(words(time_left(progress.seconds_left)), refresh=False)
             self._bar.n = progress.step
             self._bar.refresh()
 
@@ -63,7 +64,10 @@ class Show:
         """A picture is done and lies at `path`."""
         self._signals.check()
         self._end_bar()
-        print(json_line(picture, path) if self._json else result_line(picture, path), flush=True)
+        if self._json:
+            print(json_line(picture, path), flush=True)
+        else:
+            say(result_line(picture, path))
         self._done += 1
         if self._done < self._count:
             self._begin_picture()
@@ -79,15 +83,16 @@ class Show:
             with contextlib.suppress(OSError):
                 self._preview.unlink(missing_ok=True)
 
-    def _title(self) -> str:
-        number = f" {self._done + 1} of {self._count}" if self._count > 1 else ""
-        return f"drawing{number}"
+    def _title(self) -> Text:
+        if self._count > 1:
+            return tr("drawing {number} of {count}", number=self._done + 1, count=self._count)
+        return tr("drawing")
 
     def _begin_picture(self) -> None:
         if self._fancy:
-            self._bar = new_bar(LOADING)
+            self._bar = new_bar(words(LOADING))
         elif not self._quiet:
-            print(f"{self._title()}: {shortened(self._prompt)}", file=sys.stderr, flush=True)
+            say(tr("{title}: {prompt}", title=self._title(), prompt=shortened(self._prompt)), sys.stderr)
 
     def _end_bar(self) -> None:
         if self._bar is not None:
@@ -108,7 +113,7 @@ class Show:
         except OutputError as error:
             # The preview is an extra; the picture itself is worth going on for.
             self._folder = None
-            print(f"nutshell: no preview: {error}", file=sys.stderr)
+            note(tr("no preview: {error}", error=error))
 
 
 def new_bar(title: str) -> Any:
@@ -122,11 +127,16 @@ def new_bar(title: str) -> Any:
     return tqdm.tqdm(total=1, desc=title, bar_format=BAR, leave=False, file=sys.stderr, ncols=width, nrows=2)
 
 
-def result_line(picture: Picture, path: Path) -> str:
+def result_line(picture: Picture, path: Path) -> Text:
     """`apple.png  256x256  1.9 s  peak 380 MB  seed 7`"""
-    size = "x".join(map(str, picture.image.size))
-    peak = f"peak {picture.peak_bytes / 1e6:.0f} MB"
-    return f"{path}  {size}  {picture.seconds:.1f} s  {peak}  seed {picture.seed}"
+    return tr(
+        "{path}  {size}  {seconds:.1f} s  peak {peak:.0f} MB  seed {seed}",
+        path=path,
+        size="x".join(map(str, picture.image.size)),
+        seconds=picture.seconds,
+        peak=picture.peak_bytes / 1e6,
+        seed=picture.seed,
+    )
 
 
 def json_line(picture: Picture, path: Path) -> str:
@@ -141,12 +151,14 @@ def json_line(picture: Picture, path: Path) -> str:
     return json.dumps(content, ensure_ascii=False, default=str)
 
 
-def time_left(seconds: float) -> str:
+def time_left(seconds: float) -> Text:
     """`12 s left`, `3 min left`"""
     if seconds < 90:
-        return f"{max(0, round(seconds))} s left"
+        return tr("{seconds} s left", seconds=max(0, round(seconds)))
     minutes = round(seconds / 60)
-    return f"{minutes} min left" if minutes < 90 else f"{minutes / 60:.1f} h left"
+    if minutes < 90:
+        return tr("{minutes} min left", minutes=minutes)
+    return tr("{hours:.1f} h left", hours=minutes / 60)
 
 
 def shortened(prompt: str, most: int = 60) -> str:

@@ -8,16 +8,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from nutshell.errors import UsageError
+from nutshell.cli.speech import say
+from nutshell.errors import UsageError, os_reason
 from nutshell.language import tr
 
 LARGEST_FILE = 16_000_000
 
-NO_PROMPT = "there is no prompt"
-NO_PROMPT_HINT = 'say what to draw: nutshell "a red apple"'
-TWO_SOURCES = "prompts come from the command line or from a file, not from both"
-TWO_SOURCES_HINT = "leave out the prompt, or --from-file"
-TYPE_PROMPTS = "type prompts, one a line; Ctrl-D ends"
+NO_PROMPT = tr("there is no prompt")
+NO_PROMPT_HINT = tr('say what to draw: nutshell "a red apple"')
+TWO_SOURCES = tr("prompts come from the command line or from a file, not from both")
+TWO_SOURCES_HINT = tr("leave out the prompt, or --from-file")
+TYPE_PROMPTS = tr("type prompts, one a line; Ctrl-D ends")
+STANDARD_INPUT = tr("standard input")
 
 
 def read_prompts(words: Sequence[str], from_file: str | None) -> list[str]:
@@ -61,12 +63,12 @@ def decoded(source: str, raw: bytes) -> str:
 def _read(name: str) -> tuple[str, bytes]:
     if name == "-":
         if sys.stdin.isatty():
-            print(TYPE_PROMPTS, file=sys.stderr)
-        return "standard input", sys.stdin.buffer.read(LARGEST_FILE)
+            say(TYPE_PROMPTS, sys.stderr)
+        return STANDARD_INPUT, sys.stdin.buffer.read(LARGEST_FILE)
     try:
         with Path(name).open("rb") as file:
             return name, file.read(LARGEST_FILE)
     except OSError as error:
         raise UsageError(
-            tr("{name} cannot be read: {reason}", name=name, reason=error.strerror or error), tr("check the path")
+            tr("{name} cannot be read: {reason}", name=name, reason=os_reason(error)), tr("check the path")
         ) from error

@@ -6,10 +6,13 @@ import json
 from collections.abc import Sequence
 
 from nutshell.cli.options import add_settings, make_parser, settle
+from nutshell.cli.speech import say
+from nutshell.language import tr
 
-DESCRIPTION = """\
-Delete models that were fetched, and what an interrupted fetch has left. Files that another model shares stay."""
-MODEL_HELP = "a model's name, as `nutshell list` shows it"
+DESCRIPTION = tr(
+    "Delete models that were fetched, and what an interrupted fetch has left. Files that another model shares stay."
+)
+MODEL_HELP = tr("a model's name, as `nutshell list` shows it")
 
 
 def main(words: Sequence[str]) -> int:
@@ -31,5 +34,5 @@ def main(words: Sequence[str]) -> int:
         if settings["json"]:
             print(json.dumps({"name": name, "freed_bytes": freed}, ensure_ascii=False))
         else:
-            print(f"{name}  removed, {size_text(freed)} freed")
+            say(tr("{name}  removed, {size} freed", name=name, size=size_text(freed)))
     return 0

@@ -128,6 +128,11 @@ def tell(kind: str, message: Text, hint: Text, *, code: int, as_json: bool = Fal
         say(tr("hint: {hint}", hint=hint), sys.stderr)
 
 
+def note(text: str) -> None:
+    """A line about what goes on, on standard error: standard output is for results."""
+    print(f"nutshell: {words(text)}", file=sys.stderr, flush=True)
+
+
 def colourful(stream: IO[str]) -> bool:
     """https://no-color.org, and terminals that say they know no colours."""
     return fancy(stream) and not os.environ.get("NO_COLOR")
