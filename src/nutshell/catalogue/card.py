@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nutshell.catalogue.keys import BY_NAME
+from nutshell.catalogue.keys import BY_NAME, Key
 from nutshell.catalogue.source import Source
 from nutshell.errors import ModelError
-from nutshell.language import tr
+from nutshell.language import Text, tr
 
 REQUIRED = ("title", "licence")
 
@@ -63,27 +63,16 @@ class ModelCard:
             if row is None:
                 raise ModelError(
                     tr("the card {name!r} has an unknown key {key!r}", name=name, key=key),
-                    tr("known: {by_name}", by_name=", ".join(BY_NAME)),
+                    tr("known: {names}", names=", ".join(BY_NAME)),
                 )
             try:
                 values[key] = row.read(value)
             except (ValueError, TypeError, OverflowError) as error:
-                # Only our own complaints are sentences; float("x") complains too.
-                detail = f": {error}" if str(error) and not isinstance(value, str) else f", not {_shown(value)}"
-                raise ModelError(
-                    tr(
-                        "the card {name!r}: {key} must be {word}{detail}",
-                        name=name,
-                        key=key,
-                        word=row.words,
-                        detail=detail,
-                    ),
-                    row.meaning,
-                ) from None
+                raise ModelError(_complaint(name, row, value, error), row.meaning) from None
         missing = [key for key in REQUIRED if key not in table]
         if missing:
             raise ModelError(
-                tr("the card {name!r} lacks {missing}", name=name, missing=", ".join(missing)),
+                tr("the card {name!r} lacks {names}", name=name, names=", ".join(missing)),
                 tr("add the key to the card"),
             )
         return ModelCard(name=name, **values)
@@ -95,6 +84,21 @@ class ModelCard:
     @property
     def all_parameters(self) -> int:
         return sum(self.parameters.values())
+
+
+def _complaint(name: str, row: Key, value: Any, error: Exception) -> Text:
+    # Only our own complaints are sentences; float("x") complains too.
+    if isinstance(own := str(error), Text):
+        return tr(
+            "the card {name!r}: {key} must be {wanted}: {error}", name=name, key=row.name, wanted=row.words, error=own
+        )
+    return tr(
+        "the card {name!r}: {key} must be {wanted}, not {value}",
+        name=name,
+        key=row.name,
+        wanted=row.words,
+        value=_shown(value),
+    )
 
 
 def _shown(value: Any) -> str:

@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from nutshell.catalogue.source import Source
+from nutshell.language import Text, tr
 
 KINDS = ("text-to-image", "autoencoder", "lora", "controlnet", "embedding")
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
@@ -24,9 +25,9 @@ class Key:
     its own words are shown if it has any."""
 
     name: str
-    words: str
+    words: Text
     read: Callable[[Any], Any]
-    meaning: str
+    meaning: Text
 
 
 def _text(value: Any) -> str:
@@ -111,49 +112,55 @@ def _colours(value: Any) -> tuple[tuple[float, ...], ...]:
         raise ValueError
     rows = tuple(tuple(float(item) for item in row) for row in value)
     if any(len(row) != 3 for row in rows):
-        raise ValueError("each row of preview has three colours")
+        raise ValueError(tr("each row of preview has three colours"))
     return rows
 
 
 KEYS: tuple[Key, ...] = (
-    Key("title", "a line of text", _words, "what it is, for people; required"),
-    Key("licence", "a line of text", _words, "SPDX id, or the model licence's own name; required"),
-    Key("commercial", "true or false", _yes_no, "whether its licence allows commercial use; left out if unclear"),
-    Key("kind", f"one of {', '.join(KINDS)}", _one_of(*KINDS), "what it is for"),
-    Key("architecture", "a line of text", _text, "family of its networks (sd1, sd2, sdxl, ...); for people"),
-    Key("runnable", "a line of text", _text, 'why this version cannot run it; "" if it can'),
-    Key("parameters", "a table of part = count", _table(_count), "numbers in each part"),
-    Key("download_bytes", "a whole number above 0", _count, "size of the files; left out if unknown"),
-    Key("sources", "a list of hub and repo", _sources, "repositories that hold it, preferred first"),
+    Key("title", tr("a line of text"), _words, tr("what it is, for people; required")),
+    Key("licence", tr("a line of text"), _words, tr("SPDX id, or the model licence's own name; required")),
+    Key(
+        "commercial", tr("true or false"), _yes_no, tr("whether its licence allows commercial use; left out if unclear")
+    ),
+    Key("kind", tr("one of {names}", names=", ".join(KINDS)), _one_of(*KINDS), tr("what it is for")),
+    Key("architecture", tr("a line of text"), _text, tr("family of its networks (sd1, sd2, sdxl, ...); for people")),
+    Key("runnable", tr("a line of text"), _text, tr('why this version cannot run it; "" if it can')),
+    Key("parameters", tr("a table of part = count"), _table(_count), tr("numbers in each part")),
+    Key("download_bytes", tr("a whole number above 0"), _count, tr("size of the files; left out if unknown")),
+    Key("sources", tr("a list of hub and repo"), _sources, tr("repositories that hold it, preferred first")),
     Key(
         "files",
-        "a list of relative patterns",
+        tr("a list of relative patterns"),
         _patterns,
-        "which files of the repository it needs; empty: the usual diffusers layout with safetensors",
+        tr("which files of the repository it needs; empty: the usual diffusers layout with safetensors"),
     ),
-    Key("path", "a path", _words, "a file or folder on this machine, relative to the card's own folder"),
-    Key("folder", "a name", _words, "of a built-in model: its folder below `nutshell/builtin`"),
-    Key("base", "a card's name", _text, "the model whose parts it shares, those that are not in its own folder"),
-    Key("vae", "a card's name", _text, "a tiny autoencoder that suits it"),
-    Key("width", "a multiple of 8 above 0", _pixels, "native width in pixels"),
-    Key("height", "a multiple of 8 above 0", _pixels, "native height in pixels"),
-    Key("steps", "a whole number above 0", _count, "denoising steps that suit it"),
-    Key("guidance", "a number from 0 to 1000", _number, "guidance that suits it; 1 is off"),
-    Key("sampler", "a sampler's name", _words, "sampler that suits it"),
-    Key("schedule", "a schedule's name", _words, "curve of the noise levels that suits it"),
-    Key("spacing", "a spacing's name", _words, "which timesteps are visited"),
-    Key("prediction", f"one of {', '.join(PREDICTIONS)}", _one_of(*PREDICTIONS), "what it predicts"),
+    Key("path", tr("a path"), _words, tr("a file or folder on this machine, relative to the card's own folder")),
+    Key("folder", tr("a name"), _words, tr("of a built-in model: its folder below `nutshell/builtin`")),
+    Key(
+        "base", tr("a card's name"), _text, tr("the model whose parts it shares, those that are not in its own folder")
+    ),
+    Key("vae", tr("a card's name"), _text, tr("a tiny autoencoder that suits it")),
+    Key("width", tr("a multiple of 8 above 0"), _pixels, tr("native width in pixels")),
+    Key("height", tr("a multiple of 8 above 0"), _pixels, tr("native height in pixels")),
+    Key("steps", tr("a whole number above 0"), _count, tr("denoising steps that suit it")),
+    Key("guidance", tr("a number from 0 to 1000"), _number, tr("guidance that suits it; 1 is off")),
+    Key("sampler", tr("a sampler's name"), _words, tr("sampler that suits it")),
+    Key("schedule", tr("a schedule's name"), _words, tr("curve of the noise levels that suits it")),
+    Key("spacing", tr("a spacing's name"), _words, tr("which timesteps are visited")),
+    Key(
+        "prediction", tr("one of {names}", names=", ".join(PREDICTIONS)), _one_of(*PREDICTIONS), tr("what it predicts")
+    ),
     Key(
         "preview",
-        "a list of rows of three numbers",
+        tr("a list of rows of three numbers"),
         _colours,
-        "latent cell to mean colour: (red, green, blue) in 0..1 for each latent channel, and the offset",
+        tr("latent cell to mean colour: (red, green, blue) in 0..1 for each latent channel, and the offset"),
     ),
     Key(
         "shapes",
-        "a table of part = configuration",
+        tr("a table of part = configuration"),
         _table(_facts),
-        "sizes of each network before anything is fetched, with the keys of its config.json",
+        tr("sizes of each network before anything is fetched, with the keys of its config.json"),
     ),
 )
 BY_NAME: dict[str, Key] = {row.name: row for row in KEYS}
