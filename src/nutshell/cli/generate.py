@@ -13,22 +13,22 @@ from nutshell.cli.outputs import Outputs
 from nutshell.cli.progress import Show
 from nutshell.cli.prompts import read_prompts
 from nutshell.cli.report import Signals
+from nutshell.language import tr
 from nutshell.settings import Settings
 
 if TYPE_CHECKING:
     from nutshell.pipeline import Request
 
-DESCRIPTION = "Draw pictures from a prompt. Several words are one prompt; --from-file takes one prompt a line."
+DESCRIPTION = tr("Draw pictures from a prompt. Several words are one prompt; --from-file takes one prompt a line.")
 EXAMPLES = """\
-examples:
   nutshell generate "a red apple" --seed 7 --size 256 --output apple.png
   nutshell generate "a green apple" --image apple.png --strength 0.6
   nutshell generate --from-file prompts.txt --count 2 --output pictures/ --json
 """
-PROMPT_HELP = "what to draw; - reads prompts from standard input, one a line"
-FROM_FILE_HELP = "prompts, one a line (- for standard input); empty lines and those that begin with # are skipped"
-IMAGE_HELP = "a picture to start from"
-MASK_HELP = "white where --image is to be redrawn, black where it stays"
+PROMPT_HELP = tr("what to draw; - reads prompts from standard input, one a line")
+FROM_FILE_HELP = tr("prompts, one a line (- for standard input); empty lines and those that begin with # are skipped")
+IMAGE_HELP = tr("a picture to start from")
+MASK_HELP = tr("white where --image is to be redrawn, black where it stays")
 
 
 def main(words: Sequence[str], *, load: Callable[..., Any] | None = None, signals: Signals) -> int:

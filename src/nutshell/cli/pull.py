@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nutshell.cli.options import add_settings, make_parser, settle
-from nutshell.cli.speech import one_line
+from nutshell.cli.report import note
+from nutshell.cli.speech import one_line, say, words
+from nutshell.language import join, tr
 from nutshell.settings import Settings
 
 if TYPE_CHECKING:
@@ -18,25 +20,25 @@ if TYPE_CHECKING:
     from nutshell.store.pull import Pulled
     from nutshell.store.web import Web
 
-DESCRIPTION = """\
-Fetch models, or what is missing of them. Every file is held to its hash; when the command is broken off, it goes on
-where it was. A model is a name that `nutshell models` lists, or any repository: hf:owner/name or ms:owner/name, with
-@revision for another than the usual one."""
+DESCRIPTION = tr(
+    "Fetch models, or what is missing of them. Every file is held to its hash; when the command is broken off, it goes "
+    "on where it was. A model is a name that `nutshell models` lists, or any repository: hf:owner/name or "
+    "ms:owner/name, with @revision for another than the usual one."
+)
 EXAMPLES = """\
-examples:
   nutshell pull bk-sdm-tiny
   nutshell pull hf:stabilityai/sd-turbo
   nutshell pull bk-sdm-tiny --from /media/stick
 """
-MODEL_HELP = "a model's name, hf:owner/name or ms:owner/name"
-FROM_HELP = "a folder or stick to copy from; no connection is made"
-COPY_HELP = "copy a model that lies on a removable drive, instead of using it there"
-UPDATE_HELP = "take what the source holds now, instead of what it held when the model was first fetched"
-KEPT = "what was fetched is kept; the same command goes on from there"
-ALL_HERE = "all of it was here"
+MODEL_HELP = tr("a model's name, hf:owner/name or ms:owner/name")
+FROM_HELP = tr("a folder or stick to copy from; no connection is made")
+COPY_HELP = tr("copy a model that lies on a removable drive, instead of using it there")
+UPDATE_HELP = tr("take what the source holds now, instead of what it held when the model was first fetched")
+KEPT = tr("what was fetched is kept; the same command goes on from there")
+ALL_HERE = tr("all of it was here")
 
 
-def main(words: Sequence[str]) -> int:
+def main(given: Sequence[str]) -> int:
     parser = make_parser("pull", DESCRIPTION, EXAMPLES)
     parser.add_argument("names", nargs="+", metavar="MODEL", help=MODEL_HELP)
     parser.add_argument("--from", dest="folder", metavar="DIR", help=FROM_HELP)
@@ -47,7 +49,7 @@ def main(words: Sequence[str]) -> int:
         *("store", "models", "sticks", "offline", "hub", "hf_endpoint", "ms_endpoint", "hf_token", "peers"),
         *("json", "quiet", "log_level"),
     )
-    arguments = parser.parse_intermixed_args(words)
+    arguments = parser.parse_intermixed_args(given)
     settings = settle(arguments)
 
     folder = Path(arguments.folder).expanduser() if arguments.folder is not None else None
@@ -74,7 +76,8 @@ def fetch(
             try:
                 pulled = _pull(name, known, places, settings, web, origin, update)
             except KeyboardInterrupt:
-                print(f"\nnutshell: {KEPT}", file=sys.stderr)
+                print(file=sys.stderr)
+                note(KEPT)
                 raise
             _tell(pulled, places, settings)
 
@@ -96,7 +99,7 @@ def _pull(
     wish = read_wish(name, known, elsewhere=folder is not None)
     line = Line(quiet=settings["quiet"] or settings["json"])
     if name in known and known[name].runnable:
-        line.note(f"{name} cannot run yet: {known[name].runnable}")
+        line.note(tr("{name} cannot run yet: {why}", name=name, why=join("", [known[name].runnable])))
     sources = origins(wish, settings, web, folder=folder, stick=places.sticks())
     return pull(Store(own_store(places)), wish.wanted, sources, update=update, watch=line)
 
@@ -120,7 +123,7 @@ def _tell_place(name: str, path: Path, settings: Settings) -> None:
     if settings["json"]:
         print(json.dumps({"name": name, "path": str(path), "fetched_bytes": 0, "in_place": True}, ensure_ascii=False))
     else:
-        print(f"{name}  is at {path} and is used there; --copy makes a copy on this machine")
+        say(tr("{name}  is at {path} and is used there; --copy makes a copy on this machine", name=name, path=path))
 
 
 def _tell(pulled: Pulled, places: Places, settings: Settings) -> None:
@@ -136,6 +139,6 @@ def _tell(pulled: Pulled, places: Places, settings: Settings) -> None:
         sizes = {"bytes": manifest.size, "fetched_bytes": pulled.fetched}
         print(json.dumps({**row, "licence": manifest.licence, **sizes}, ensure_ascii=False))
         return
-    fetched = f"{size_text(pulled.fetched)} fetched" if pulled.fetched else ALL_HERE
-    words = (manifest.name, size_text(manifest.size), origin_text(manifest.source, manifest.revision), fetched)
-    print(one_line("  ".join(words)), flush=True)
+    fetched = tr("{size} fetched", size=size_text(pulled.fetched)) if pulled.fetched else ALL_HERE
+    cells = (manifest.name, size_text(manifest.size), origin_text(manifest.source, manifest.revision))
+    print("  ".join((*map(one_line, cells), words(fetched))), flush=True)
