@@ -69,15 +69,10 @@ def picture_lines(parameters: Mapping[str, Any]) -> Iterator[str]:
 
 def model_lines(described: Description) -> Iterator[str]:
     """For people."""
-    yield from _rows(
-        {
-            tr("path"): described.path,
-            tr("layout"): described.layout,
-            **described.facts,
-            tr("parameters"): f"{described.parameters:,}",
-            tr("on disk"): megabytes(described.disk_bytes),
-        }
-    )
+    rows: dict[str, Any] = {tr("path"): described.path, tr("layout"): described.layout}
+    rows.update(described.facts.items())
+    rows |= {tr("parameters"): f"{described.parameters:,}", tr("on disk"): megabytes(described.disk_bytes)}
+    yield from _rows(rows)
     for part in described.parts:
         types = ", ".join(
             f"{dtype} {count:,}" if len(part.dtypes) > 1 else dtype for dtype, count in part.dtypes.items()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from nutshell.cli.options import add_settings, make_parser, settle
 from nutshell.cli.report import note
 from nutshell.cli.speech import one_line, say, words
-from nutshell.language import join, tr
+from nutshell.language import Text, tr
 from nutshell.settings import Settings
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _pull(
     wish = read_wish(name, known, elsewhere=folder is not None)
     line = Line(quiet=settings["quiet"] or settings["json"])
     if name in known and known[name].runnable:
-        line.note(tr("{name} cannot run yet: {why}", name=name, why=join("", [known[name].runnable])))
+        line.note(tr("{name} cannot run yet: {why}", name=name, why=Text(known[name].runnable)))
     sources = origins(wish, settings, web, folder=folder, stick=places.sticks())
     return pull(Store(own_store(places)), wish.wanted, sources, update=update, watch=line)
 
