@@ -271,7 +271,7 @@ def test_a_disk_that_fills_up_keeps_what_was_fetched(
     fetch: Fetch, hub: Hub, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Store(small_disk / "store")
-    with pytest.raises(StoreError, match=r"tiny needs 0\.4 MB more and .* has 0\.\d MB free"):
+    with pytest.raises(StoreError, match=r"tiny needs 0\.4 MB of disk and .* has 0\.\d MB free"):
         fetch(hub, store=store)
     monkeypatch.setattr("nutshell.store.pull.free_bytes", lambda folder: None)
     with pytest.raises(StoreError, match="the disk is full") as caught:

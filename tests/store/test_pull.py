@@ -166,7 +166,7 @@ def test_the_token_goes_to_the_hub_and_nowhere_else(fetch: Fetch, store: Store, 
 def test_there_must_be_room(fetch: Fetch, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nutshell.store.pull.free_bytes", lambda folder: 1_000_000)
     hub.files[WEIGHTS] *= 100
-    with pytest.raises(StoreError, match=r"tiny needs 30\.1 MB more and .* has 1\.0 MB free"):
+    with pytest.raises(StoreError, match=r"tiny needs 30\.1 MB of disk and .* has 1\.0 MB free"):
         fetch(hub)
     assert hub.asked == []
 

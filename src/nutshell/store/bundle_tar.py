@@ -73,7 +73,11 @@ class Reader:
             )
         if not 0 <= info.size <= LARGEST_MANIFEST:
             raise CorruptFile(
-                tr("{path} has a list of contents of {size:,} bytes", path=self.path, size=info.size),
+                tr(
+                    "{path} has a list of contents of {size:,} bytes, which is no such list",
+                    path=self.path,
+                    size=info.size,
+                ),
                 tr("do not use it"),
             )
         raw = self.take(info.size)
@@ -84,7 +88,9 @@ class Reader:
         """The next entry, which must be this one. Read it to its end, then call `close`."""
         info = self._header()
         if info is None or info.type not in _PLAIN or (info.name, info.size) != (entry.name, entry.size):
-            found = "its end" if info is None else f"{info.name[:80]!r} ({info.size:,} bytes)"
+            found = (
+                tr("its end") if info is None else tr("{name!r} ({size:,} bytes)", name=info.name[:80], size=info.size)
+            )
             raise CorruptFile(
                 tr(
                     "{path} is damaged: {name!r} ({size:,} bytes) should follow, not {found}",

@@ -49,7 +49,7 @@ class _Hub:
                     repo=self._repo,
                     asked=self.asked,
                 ),
-                tr("check the name; it may have moved, or be for known users only"),
+                tr("check the name; the repository may have moved, or want an account"),
             ) from error
 
     def _ask(self) -> Listing:

@@ -154,7 +154,7 @@ def _check_space(store: Store, name: str, need: int) -> None:
     if need and free is not None and need + SPARE_BYTES > free:
         raise StoreError(
             tr(
-                "{name} needs {need:,.1f} MB more and {folder} has {free:,.1f} MB free",
+                "{name} needs {need:,.1f} MB of disk and {folder} has {free:,.1f} MB free",
                 name=name,
                 need=need / 1000000.0,
                 folder=store.folder,

@@ -190,7 +190,7 @@ def _refusal(response: httpx2.Response, url: str) -> FetchError:
     if status in (401, 403) and not elsewhere:
         return FetchError(
             tr("{host} does not give this away without an account (status {status})", host=host, status=status),
-            tr("accept the model's licence on its page there, and set HF_TOKEN to a token of yours"),
+            tr("accept the model's licence on its page there; for Hugging Face, set HF_TOKEN to a token of yours"),
         )
     if status == 429:
         wait = _retry_after(response)

@@ -39,7 +39,7 @@ def bundled_vocabulary(pad_id: int = END_ID) -> Vocabulary:
     special = SpecialTokens(pad=tokens[pad_id])
     added = [(AddedToken(content), None) for content in dict.fromkeys((START_TOKEN, END_TOKEN, special.pad))]
     table = {token: index for index, token in enumerate(tokens)}
-    return build_vocabulary(table, merges, special, added, source="the bundled vocabulary")
+    return build_vocabulary(table, merges, special, added, source=tr("the bundled vocabulary"))
 
 
 def _read_merges() -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nutshell.errors import CorruptFile, ModelNotFound, UnsupportedModel
-from nutshell.language import tr
+from nutshell.language import join, tr
 from nutshell.tokens.vocabulary import AddedToken, SpecialTokens, Vocabulary, build_vocabulary
 
 Json = Mapping[str, object]
@@ -67,7 +67,7 @@ def _read_model(path: Path, whole: Json) -> tuple[dict[str, int], list[tuple[str
     if not whole:
         missing = [name for name in ("vocab.json", "merges.txt") if not (path / name).is_file()]
         raise ModelNotFound(
-            tr("{path} has no {missing}, nor a tokenizer.json", path=path, missing=" and no ".join(missing)),
+            tr("{path} has no {missing}, nor a tokenizer.json", path=path, missing=join(" and no ", missing)),
             hint=tr("download the model's tokenizer folder again"),
         )
     file = path / "tokenizer.json"
@@ -87,7 +87,13 @@ def _table(entries: Json, file: Path) -> dict[str, int]:
     for token, index in entries.items():
         if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < 2**31:
             raise CorruptFile(
-                tr("{file} gives the token {token!r} the id {index!r}", file=file, token=token, index=index), _HINT
+                tr(
+                    "{file} gives the token {token!r} the id {index!r}, which is none",
+                    file=file,
+                    token=token,
+                    index=index,
+                ),
+                _HINT,
             )
         table[token] = index
     if not any(token.endswith("</w>") for token in table):
@@ -170,7 +176,12 @@ def _max_length(config: Json, path: Path) -> int:
         return DEFAULT_MAX_LENGTH
     if length < 3 or length != int(length):
         raise CorruptFile(
-            tr("{path} has model_max_length {length}", path=path / "tokenizer_config.json", length=length), _HINT
+            tr(
+                "{path} says model_max_length {length}, which is no length",
+                path=path / "tokenizer_config.json",
+                length=length,
+            ),
+            _HINT,
         )
     return int(length)
 
@@ -180,7 +191,9 @@ def _index(value: object, file: Path) -> int:
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31:
         return value
-    raise CorruptFile(tr("{file} has an added token with the id {value!r:.40}", file=file, value=value), _HINT)
+    raise CorruptFile(
+        tr("{file} has an added token with the id {value}, which is none", file=file, value=repr(value)[:40]), _HINT
+    )
 
 
 def _content(flags: Json, file: Path) -> str:

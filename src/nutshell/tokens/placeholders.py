@@ -46,8 +46,8 @@ class Placeholders:
                 )
             if count < 1:
                 raise UsageError(
-                    tr("the placeholder {name!r} has {count} vectors", name=name, count=count),
-                    hint=tr("it needs one or more"),
+                    tr("the placeholder {name!r} stands for {count} vectors", name=name, count=count),
+                    hint=tr("give it one vector or more"),
                 )
             known.add(_key(name))
             ids[name] = tuple(range(next_id, next_id + count))

@@ -24,6 +24,7 @@ START_TOKEN = "<|startoftext|>"
 END_TOKEN = "<|endoftext|>"
 
 _WORDS = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+_SOURCE = tr("the vocabulary")
 _HINT = tr("the tokenizer's files are damaged or do not belong together: download them again")
 
 
@@ -64,7 +65,7 @@ def build_vocabulary(
     merges: Sequence[tuple[str, str]],
     special: SpecialTokens,
     added: Iterable[tuple[AddedToken, int | None]] = (),
-    source: str = "the vocabulary",
+    source: str = _SOURCE,
 ) -> Vocabulary:
     """A vocabulary of a table and its merges, best first.
 

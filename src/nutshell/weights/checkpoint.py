@@ -234,8 +234,8 @@ def _not_a_model_folder(path: Path) -> ModelError:
     files = sorted(file.name for file in path.glob("*.safetensors"))
     if files:
         return ModelNotFound(
-            tr("{path} is a folder of files, not a model", path=path),
-            hint=tr("name one of its files, as {files}", files=files[0]),
+            tr("{path} is a folder of several files, not one model", path=path),
+            hint=tr("name one of its files, such as {file}", file=files[0]),
         )
     return ModelNotFound(
         tr("{path} is not a model folder: it has no model_index.json", path=path), hint=tr("check the path")

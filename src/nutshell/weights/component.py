@@ -39,7 +39,8 @@ def open_part(path: Path, part: str = "vae") -> Part:
     if any(name.startswith(("encoder.down_blocks.", "decoder.layers.")) for name in layout.entries):
         return Part(part, Source((layout,), partial(canonical, part)))
     raise UnsupportedModel(
-        tr("{path} is no autoencoder that this version knows", path=path), tr("AutoencoderKL and TAESD run")
+        tr("{path} is no autoencoder that this version knows", path=path),
+        tr("use one of the kinds AutoencoderKL or TAESD"),
     )
 
 

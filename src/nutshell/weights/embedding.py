@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nutshell.errors import CorruptFile, UnsupportedModel
-from nutshell.language import tr
+from nutshell.language import join, tr
 from nutshell.weights.header import shown
 from nutshell.weights.safetensors import open_safetensors
 from nutshell.weights.tensor import Tensor
@@ -95,7 +95,7 @@ def _find(path: Path, tensors: dict[str, Tensor]) -> tuple[str, Tensor]:
             "{path} is no textual-inversion embedding: it holds {count} tensors and none called {known}",
             path=path,
             count=len(tensors),
-            known=" or ".join(_KNOWN),
+            known=join(" or ", _KNOWN),
         ),
         hint=tr("an embedding is a file of a few kilobytes"),
     )

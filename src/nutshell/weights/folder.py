@@ -109,7 +109,12 @@ def _sharded(index: Path) -> tuple[Layout, ...]:
         wrong = tensors ^ layout.entries.keys()
         if wrong:
             raise CorruptFile(
-                tr("{path} and {name} disagree about {min}", path=layout.path, name=index.name, min=shown(min(wrong))),
+                tr(
+                    "{path} does not hold exactly what {index} lists; they differ in {tensor}",
+                    path=layout.path,
+                    index=index.name,
+                    tensor=shown(min(wrong)),
+                ),
                 hint=tr("download the folder again"),
             )
         layouts.append(layout)

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nutshell.errors import Shape
-from nutshell.language import tr
+from nutshell.language import Text, tr
 
 MAX_TENSORS = 100_000  # the largest SD-family file has about 2,500
 MAX_RANK = 32  # NumPy 1 stops there
@@ -37,6 +37,15 @@ _USUAL_ENTRY = re.compile(
     rf'\{{"dtype":"([A-Z0-9_]{{1,16}})","shape":\[({_SIZES})\],"data_offsets":\[({_DIGITS}),({_DIGITS})\]\}}'
 )
 _DECODER = json.JSONDecoder()
+
+# Places of the header, for messages.
+_OBJECT = tr("the object")
+_KEY = tr("a key")
+_VALUE = tr("the value of {name}")
+_METADATA = tr("the metadata {name}")
+_DTYPE = tr("the dtype of {name}")
+_SHAPE = tr("the shape of {name}")
+_OFFSETS = tr("the offsets of {name}")
 
 
 class HeaderError(ValueError):
@@ -61,13 +70,13 @@ def parse_header(text: str) -> tuple[dict[str, Entry], dict[str, str]]:
     for name in cursor.members():
         if name == "__metadata__":
             if metadata is not None:
-                raise HeaderError(tr("states its metadata twice"))
+                raise HeaderError(tr("it states its metadata twice"))
             metadata = _metadata(cursor)
             continue
         if name in entries:
-            raise HeaderError(tr("lists {name} twice", name=shown(name)))
+            raise HeaderError(tr("it lists {name} twice", name=shown(name)))
         if len(entries) == MAX_TENSORS:
-            raise HeaderError(tr("lists more than {max_tensors} tensors", max_tensors=MAX_TENSORS))
+            raise HeaderError(tr("it lists more than {max_tensors} tensors", max_tensors=MAX_TENSORS))
         _check_name(name)
         entries[name] = _entry(cursor, name)
     cursor.end()
@@ -83,10 +92,10 @@ def _metadata(cursor: _Cursor) -> dict[str, str]:
     found: dict[str, str] = {}
     for key in cursor.members():
         if key in found:
-            raise HeaderError(tr("states the metadata {key} twice", key=shown(key)))
+            raise HeaderError(tr("it states the metadata {key} twice", key=shown(key)))
         if len(found) == MAX_TENSORS:
-            raise HeaderError(tr("holds too much metadata"))
-        found[key] = cursor.string("the metadata", key)
+            raise HeaderError(tr("it holds too much metadata"))
+        found[key] = cursor.string(_METADATA, key)
     return found
 
 
@@ -105,19 +114,19 @@ def _entry_by_field(cursor: _Cursor, name: str) -> Entry:
     offsets: Shape | None = None
     for field in cursor.members():
         if field == "dtype" and dtype is None:
-            dtype = cursor.string("the dtype of", name)
+            dtype = cursor.string(_DTYPE, name)
         elif field == "shape" and shape is None:
-            shape = cursor.naturals("the shape of", name)
+            shape = cursor.naturals(_SHAPE, name)
         elif field == "data_offsets" and offsets is None:
-            offsets = cursor.naturals("the offsets of", name)
+            offsets = cursor.naturals(_OFFSETS, name)
         else:
             raise HeaderError(
-                tr("has an unknown or repeated field {field} for {name}", field=shown(field), name=shown(name))
+                tr("it has an unknown or repeated field {field} for {name}", field=shown(field), name=shown(name))
             )
     if dtype is None or shape is None or offsets is None:
-        raise HeaderError(tr("lacks the dtype, shape or offsets of {name}", name=shown(name)))
+        raise HeaderError(tr("it lacks the dtype, shape or offsets of {name}", name=shown(name)))
     if len(offsets) != 2:
-        raise HeaderError(tr("has {count} offsets for {name} instead of 2", count=len(offsets), name=shown(name)))
+        raise HeaderError(tr("it has {count} offsets for {name} instead of 2", count=len(offsets), name=shown(name)))
     return Entry(dtype, shape, *offsets)
 
 
@@ -125,7 +134,12 @@ def _check_name(name: str) -> None:
     # Names go into messages: a control character there could rewrite the user's terminal.
     harmless = name.isprintable() or not any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name)
     if len(name) > MAX_NAME or not harmless:
-        raise HeaderError(tr("has an unusable tensor name {name}", name=shown(name)))
+        raise HeaderError(tr("it has an unusable tensor name {name}", name=shown(name)))
+
+
+def _of(what: Text, name: str) -> Text:
+    """What stands at a place of the header. Put together here: a header has thousands of places and few faults."""
+    return tr(what.template, name=shown(name))
 
 
 class _Cursor:
@@ -137,21 +151,21 @@ class _Cursor:
 
     def members(self) -> Iterator[str]:
         """The keys of an object; the caller reads each value before it asks for the next key."""
-        self._expect("{", "the object", "")
+        self._expect("{", _OBJECT, "")
         first = True
         while self._next() != "}":
             if not first:
-                self._expect(",", "the object", "")
+                self._expect(",", _OBJECT, "")
             first = False
-            key = self.string("a key", "")
-            self._expect(":", "the value of", key)
+            key = self.string(_KEY, "")
+            self._expect(":", _VALUE, key)
             yield key
         self.at += 1
 
-    def string(self, what: str, name: str) -> str:
+    def string(self, what: Text, name: str) -> str:
         """A quoted string."""
         if self._next() != '"':
-            raise HeaderError(tr("is damaged: {what} {name} is not a string", what=what, name=shown(name)))
+            raise HeaderError(tr("{what} is no string", what=_of(what, name)))
         plain = _PLAIN_STRING.match(self.text, self.at)
         if plain is not None:
             self.at = plain.end()
@@ -159,13 +173,11 @@ class _Cursor:
         try:
             value, self.at = _DECODER.raw_decode(self.text, self.at)
         except ValueError as error:
-            raise HeaderError(
-                tr("is damaged: {what} {name} is not a valid string", what=what, name=shown(name))
-            ) from error
+            raise HeaderError(tr("{what} is no valid string", what=_of(what, name))) from error
         assert isinstance(value, str)
         return value
 
-    def naturals(self, what: str, name: str) -> Shape:
+    def naturals(self, what: Text, name: str) -> Shape:
         """A list of non-negative integers."""
         self._expect("[", what, name)
         found: list[int] = []
@@ -175,13 +187,7 @@ class _Cursor:
                 self._next()
             number = _NATURAL.match(self.text, self.at)
             if number is None or len(found) == MAX_RANK:
-                raise HeaderError(
-                    tr(
-                        "is damaged: {what} {name} is not a short list of non-negative integers",
-                        what=what,
-                        name=shown(name),
-                    )
-                )
+                raise HeaderError(tr("{what} is no short list of non-negative integers", what=_of(what, name)))
             found.append(int(number.group()))
             self.at = number.end()
         self.at += 1
@@ -190,7 +196,7 @@ class _Cursor:
     def end(self) -> None:
         """Nothing but padding may follow."""
         if self._next():
-            raise HeaderError(tr("is damaged: something follows its end"))
+            raise HeaderError(tr("something follows its end"))
 
     def _next(self) -> str:
         """The next character that is not white space, "" at the end."""
@@ -202,9 +208,9 @@ class _Cursor:
         self.at = match.end()
         return self.text[self.at : self.at + 1]
 
-    def _expect(self, letter: str, what: str, name: str) -> None:
+    def _expect(self, letter: str, what: Text, name: str) -> None:
         if self._next() != letter:
             raise HeaderError(
-                tr("is damaged: expected {letter!r} in {what} {name}", letter=letter, what=what, name=shown(name))
+                tr("there is no {letter!r} where it should be, in {what}", letter=letter, what=_of(what, name))
             )
         self.at += 1

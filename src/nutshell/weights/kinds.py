@@ -22,8 +22,8 @@ SUPPORTED_PIPELINES = frozenset(
 _PIPELINE_FAMILIES: tuple[tuple[str, str], ...] = (
     ("StableDiffusionXL", "Stable Diffusion XL"),
     ("StableDiffusion3", "Stable Diffusion 3"),
-    ("StableDiffusionUpscale", "the Stable Diffusion x4 upscaler"),
-    ("StableDiffusionLatentUpscale", "the Stable Diffusion latent upscaler"),
+    ("StableDiffusionUpscale", tr("the Stable Diffusion x4 upscaler")),
+    ("StableDiffusionLatentUpscale", tr("the Stable Diffusion latent upscaler")),
     ("StableDiffusionInstructPix2Pix", "InstructPix2Pix"),
     ("StableDiffusionDepth2Img", "Stable Diffusion 2 depth"),
     ("StableDiffusionControlNet", "Stable Diffusion with ControlNet"),
@@ -39,68 +39,68 @@ _PIPELINE_FAMILIES: tuple[tuple[str, str], ...] = (
     ("Sana", "Sana"),
     ("QwenImage", "Qwen-Image"),
     ("ZImage", "Z-Image"),
-    ("OV", "an OpenVINO export"),
-    ("ORT", "an ONNX export"),
-    ("Onnx", "an ONNX export"),
+    ("OV", tr("an OpenVINO export")),
+    ("ORT", tr("an ONNX export")),
+    ("Onnx", tr("an ONNX export")),
 )
 
 # Below: text in a tensor's name ("\n" is where a name begins or ends) -> what has it. First hit counts.
 
 # Not a model but an addition to one. Their names may hold those of the model they belong to.
 _ADAPTERS: tuple[tuple[str, str], ...] = (
-    ("\nlora_", "a LoRA"),
-    (".lora_A.", "a LoRA"),
-    (".lora_down.", "a LoRA"),
-    (".lora.down.", "a LoRA"),
-    ("_lora.down.", "a LoRA"),
-    (".hada_w1_a\n", "a LoHa (a kind of LoRA)"),
-    (".lokr_w1\n", "a LoKr (a kind of LoRA)"),
-    ("\nip_adapter.", "an IP-Adapter"),
-    ("\nimage_proj.", "an IP-Adapter"),
-    ("controlnet_cond_embedding.", "a ControlNet"),
-    ("\ninput_hint_block.", "a ControlNet"),
-    ("motion_modules.", "an AnimateDiff motion module"),
-    ("\nemb_params\n", "a textual-inversion embedding"),
-    ("\nclip_l\n", "a textual-inversion embedding"),
-    ("\nclip_g\n", "a textual-inversion embedding"),
+    ("\nlora_", tr("a LoRA")),
+    (".lora_A.", tr("a LoRA")),
+    (".lora_down.", tr("a LoRA")),
+    (".lora.down.", tr("a LoRA")),
+    ("_lora.down.", tr("a LoRA")),
+    (".hada_w1_a\n", tr("a LoHa (a kind of LoRA)")),
+    (".lokr_w1\n", tr("a LoKr (a kind of LoRA)")),
+    ("\nip_adapter.", tr("an IP-Adapter")),
+    ("\nimage_proj.", tr("an IP-Adapter")),
+    ("controlnet_cond_embedding.", tr("a ControlNet")),
+    ("\ninput_hint_block.", tr("a ControlNet")),
+    ("motion_modules.", tr("an AnimateDiff motion module")),
+    ("\nemb_params\n", tr("a textual-inversion embedding")),
+    ("\nclip_l\n", tr("a textual-inversion embedding")),
+    ("\nclip_g\n", tr("a textual-inversion embedding")),
 )
 # A whole model of another family.
 _FOREIGN_MODELS: tuple[tuple[str, str], ...] = (
     ("\nconditioner.embedders.1.", "Stable Diffusion XL"),
-    ("\nconditioner.embedders.0.model.", "the Stable Diffusion XL refiner"),
+    ("\nconditioner.embedders.0.model.", tr("the Stable Diffusion XL refiner")),
     ("joint_blocks.", "Stable Diffusion 3"),
-    ("double_blocks.", "Flux or one of its kind"),
+    ("double_blocks.", tr("Flux or one of its kind")),
     ("\ncond_stage_model.roberta.", "AltDiffusion"),
     (".time_stack.", "Stable Video Diffusion"),
 )
 # Stable Diffusion with something more, which its networks here do not compute.
 _FOREIGN_FEATURES: tuple[tuple[str, str], ...] = (
     ("\ndepth_model.", "Stable Diffusion 2 depth"),
-    ("\nlow_scale_model.", "the Stable Diffusion x4 upscaler"),
+    ("\nlow_scale_model.", tr("the Stable Diffusion x4 upscaler")),
     ("\nnoise_augmentor.", "Stable unCLIP"),
     ("\nembedder.model.", "Stable unCLIP"),
     ("\ncontrol_model.", "Stable Diffusion with ControlNet"),
-    ("diffusion_model.label_emb.", "a model with class labels (Stable Diffusion XL or unCLIP)"),
+    ("diffusion_model.label_emb.", tr("a model with class labels (Stable Diffusion XL or unCLIP)")),
 )
 # One part of a model.
 _COMPONENTS: tuple[tuple[str, str], ...] = (
-    ("\ncontrol_model.", "a ControlNet"),
-    ("\nfirst_stage_model.", "a VAE alone"),
-    ("\nvae.", "a VAE alone"),
-    ("\ndecoder.conv_in.", "a VAE alone"),
-    ("\ndecoder.layers.", "a tiny VAE (TAESD) alone"),
-    ("\ndown_blocks.", "a UNet alone"),
-    ("\ninput_blocks.", "a UNet alone"),
-    ("\nencoder.block.", "a T5 text encoder alone"),
-    ("\nvision_model.", "a CLIP image encoder"),
-    ("\ncond_stage_model.", "a text encoder alone"),
-    ("embeddings.token_embedding.", "a CLIP text encoder alone"),
-    ("\nmodel.layers.", "a language model"),
-    ("\nconv_first.", "an upscaler (ESRGAN)"),
-    ("diffusion_model.", "a diffusion model of a kind that is not known here"),
+    ("\ncontrol_model.", tr("a ControlNet")),
+    ("\nfirst_stage_model.", tr("a VAE alone")),
+    ("\nvae.", tr("a VAE alone")),
+    ("\ndecoder.conv_in.", tr("a VAE alone")),
+    ("\ndecoder.layers.", tr("a tiny VAE (TAESD) alone")),
+    ("\ndown_blocks.", tr("a UNet alone")),
+    ("\ninput_blocks.", tr("a UNet alone")),
+    ("\nencoder.block.", tr("a T5 text encoder alone")),
+    ("\nvision_model.", tr("a CLIP image encoder")),
+    ("\ncond_stage_model.", tr("a text encoder alone")),
+    ("embeddings.token_embedding.", tr("a CLIP text encoder alone")),
+    ("\nmodel.layers.", tr("a language model")),
+    ("\nconv_first.", tr("an upscaler (ESRGAN)")),
+    ("diffusion_model.", tr("a diffusion model of a kind that is not known here")),
 )
 # Input channels of the UNet that mean another task. 4 is plain, 9 inpainting.
-_INPUT_CHANNELS = {5: "Stable Diffusion 2 depth", 7: "the Stable Diffusion x4 upscaler", 8: "InstructPix2Pix"}
+_INPUT_CHANNELS = {5: "Stable Diffusion 2 depth", 7: tr("the Stable Diffusion x4 upscaler"), 8: "InstructPix2Pix"}
 
 _FIRST_CONVOLUTIONS = [prefix + "input_blocks.0.0.weight" for prefix, part in PREFIXES.items() if part == "unet"]
 
@@ -113,7 +113,8 @@ def refuse_foreign_pipeline(path: Path, class_name: object) -> None:
         return
     name = class_name if isinstance(class_name, str) else str(class_name)
     family = next((family for start, family in _PIPELINE_FAMILIES if name.startswith(start)), None)
-    what = f"{family} ({shown(name)})" if family else f"a {shown(name)}"
+    kind = shown(name)
+    what = tr("{family} ({kind})", family=family, kind=kind) if family else tr("a {kind}", kind=kind)
     raise UnsupportedModel(tr("{path} is {what}, which cannot run yet", path=path, what=what), _HINT)
 
 
@@ -154,7 +155,7 @@ def _not_a_model(path: Path, blob: str, names: Iterable[str]) -> UnsupportedMode
             tr("{path} is {component}, not a whole model", path=path, component=component),
             tr("name the folder or file of the whole model it belongs to"),
         )
-    some = ", ".join(shown(name) for name in list(names)[:3]) or "no tensors"
+    some = ", ".join(shown(name) for name in list(names)[:3]) or tr("no tensors")
     return UnsupportedModel(tr("{path} is no model in a known layout: it holds {some}", path=path, some=some), _HINT)
 
 

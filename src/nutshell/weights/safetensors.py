@@ -85,14 +85,14 @@ def read_layout(path: Path) -> Layout:
     except UnicodeDecodeError as error:
         raise CorruptFile(tr("{path}: the header is damaged: it is not UTF-8 text", path=path), _AGAIN) from error
     except HeaderError as error:
-        raise CorruptFile(tr("{path}: the header {error}", path=path, error=error), _AGAIN) from error
+        raise CorruptFile(tr("{path}: the header is damaged: {error}", path=path, error=error), _AGAIN) from error
     if size < needed:
         raise CorruptFile(
             tr(
-                "{path} is incomplete: {needed} of {needed2} bytes are missing",
+                "{path} is incomplete: {missing} of {total} bytes are missing",
                 path=path,
-                needed=needed - size,
-                needed2=needed,
+                missing=needed - size,
+                total=needed,
             ),
             tr("resume the download"),
         )
@@ -149,7 +149,9 @@ def _regular_size(path: Path) -> int:
     """Bytes in the file; a folder, pipe or device is refused before it is opened (a pipe would block)."""
     status = path.stat()
     if stat.S_ISDIR(status.st_mode):
-        raise CorruptFile(tr("{path} is a folder, not a safetensors file", path=path), hint=tr("name the file in it"))
+        raise CorruptFile(
+            tr("{path} is a folder, not a safetensors file", path=path), hint=tr("name a .safetensors file in it")
+        )
     if not stat.S_ISREG(status.st_mode):
         raise CorruptFile(tr("{path} is a device or pipe, not a safetensors file", path=path))
     return status.st_size
@@ -200,11 +202,13 @@ def _check_sizes(path: Path, entries: dict[str, Entry]) -> None:
                 hint=tr("use the float16, bfloat16 or float32 variant of the model"),
             )
         if storage is None:
-            raise HeaderError(f"names an unknown dtype {shown(entry.dtype)} for {shown(name)}")
+            raise HeaderError(
+                tr("it names an unknown dtype {dtype} for {name}", dtype=shown(entry.dtype), name=shown(name))
+            )
         wanted = math.prod(entry.shape) * storage.itemsize
         # An empty tensor may not hide dimensions that NumPy cannot count either.
         if math.prod(max(n, 1) for n in entry.shape) * storage.itemsize >= 2**63:
-            raise HeaderError(f"gives {shown(name)} a shape beyond any memory")
+            raise HeaderError(tr("it gives {name} a shape beyond any memory", name=shown(name)))
         if entry.stop - entry.start != wanted:
             raise HeaderError(
                 f"gives {shown(name)} {entry.stop - entry.start} bytes where its shape needs {shown(str(wanted))}"
@@ -216,7 +220,11 @@ def _check_order(entries: dict[str, Entry]) -> int:
     end = 0
     for name, entry in sorted(entries.items(), key=lambda item: (item[1].start, item[1].stop)):
         if entry.start != end:
-            raise HeaderError(f"leaves {'a hole' if entry.start > end else 'an overlap'} before {shown(name)}")
+            raise HeaderError(
+                tr("it leaves a hole before {name}", name=shown(name))
+                if entry.start > end
+                else tr("it leaves an overlap before {name}", name=shown(name))
+            )
         end = entry.stop
     return end
 
