@@ -32,7 +32,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 def test_version_and_help(nutshell: Run) -> None:
     assert nutshell("--version", real=True).stdout.startswith("nutshell 0.")
-    for words in ([], ["--help"], ["generate", "--help"], ["inspect", "--help"], ["models", "-h"]):
+    for words in (["--help"], ["generate", "--help"], ["inspect", "--help"], ["models", "-h"]):
         done = nutshell(*words, real=True)
         assert done.returncode == 0
         assert "exit codes:" in done.stdout

@@ -48,13 +48,17 @@ def main(argv: Sequence[str] | None = None, load: Callable[..., Any] | None = No
 
 def _dispatch(words: list[str], signals: Signals, load: Callable[..., Any] | None) -> int:
     first = next(_without_global_flags(words), None)
-    if first in (None, "-h", "--help", "help"):
+    if first in ("-h", "--help", "help"):
         _print_help()
         return 0
     if first in ("--version", "-V"):
         print(f"nutshell {__version__}")
         return 0
     signals.install()
+    if first is None:
+        from nutshell.cli import menu
+
+        return menu.main(words, load=load, signals=signals)
     if first in COMMANDS:
         words.remove(first)
         command = first
