@@ -22,7 +22,12 @@ os.environ["NUTSHELL_CONFIG"] = ""
 # ... and models.
 os.environ["XDG_DATA_HOME"] = os.path.join(os.sep, "nonexistent")
 
+import hypothesis
 import pytest
+
+# A busy machine is no failure.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 # Whoever started the tests in the background may have them ignore these, and children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

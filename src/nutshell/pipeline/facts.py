@@ -156,15 +156,19 @@ def _diffusion(checkpoint: Checkpoint, prediction: str | None) -> Diffusion:
     if hint.family == "sd2" and not (prediction or hint.prediction):
         # 2.0-base and 2.1-base predict noise, 2.0 and 2.1 predict v, and their files look alike.
         _LOG.warning(
-            "%s does not say what it predicts, noise is assumed; if pictures come out as blots, add "
-            "--prediction v_prediction",
-            checkpoint.path.name,
+            tr(
+                "{name} does not say what it predicts, noise is assumed; if pictures come out as blots, add "
+                "--prediction v_prediction",
+                name=checkpoint.path.name,
+            )
         )
     if checkpoint.layout == "diffusers" and checkpoint.scheduler_config is None:
         _LOG.warning(
-            "%s has no scheduler/scheduler_config.json: Stable Diffusion's noise levels are assumed; if pictures come "
-            "out as blots, add that file from the model these weights belong to",
-            checkpoint.path.name,
+            tr(
+                "{name} has no scheduler/scheduler_config.json: Stable Diffusion's noise levels are assumed; if "
+                "pictures come out as blots, add that file from the model these weights belong to",
+                name=checkpoint.path.name,
+            )
         )
     if prediction or hint.prediction:
         diffusion = diffusion.replace(prediction=prediction or hint.prediction)

@@ -8,22 +8,24 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nutshell.errors import NutshellError, Shape, UnsupportedModel
+from nutshell.errors import NO_HINT, NutshellError, Shape, UnsupportedModel
+from nutshell.language import Text, join, tr
 from nutshell.networks.autoencoder_kl import AutoencoderKLConfig
 from nutshell.pipeline.facts import read_text, read_unet, read_vae
 from nutshell.weights import Checkpoint, Part, load_embedding, open_checkpoint, read_layout
 
 MOST_METADATA = 200  # characters of one value
+NO_PROBLEM = Text("")
 _FAMILIES = {"sd1": "Stable Diffusion 1.x", "sd2": "Stable Diffusion 2.x"}
 _FAMILIES_BY_WIDTH = {768: "Stable Diffusion 1.x", 1024: "Stable Diffusion 2.x"}
 
 
 @dataclass(frozen=True)
 class PartDescription:
-    """One part. architecture: its network and the sizes that name it. dtypes: stored type -> parameters."""
+    """One part. architecture: its network and the sizes that name it, a sentence. dtypes: stored type -> parameters."""
 
     name: str
-    architecture: str
+    architecture: Text
     parameters: int
     dtypes: Mapping[str, int]
     file_bytes: int
@@ -33,7 +35,8 @@ class PartDescription:
 class Description:
     """layout: "diffusers", "ldm", "embedding" or "other". disk_bytes: of everything at `path`.
 
-    facts: further rows to show, name -> value, such as the prediction type where the files say it.
+    facts: further rows to show, name -> value, such as the prediction type where the files say it; values are Text,
+    or what stands in the files.
     problem: why it cannot run here, "" if it can.
     """
 
@@ -41,10 +44,10 @@ class Description:
     layout: str
     parts: tuple[PartDescription, ...] = ()
     disk_bytes: int = 0
-    facts: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[Text, str] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
-    problem: str = ""
-    hint: str = ""
+    problem: Text = NO_PROBLEM
+    hint: Text = NO_HINT
 
     @property
     def parameters(self) -> int:
@@ -72,8 +75,8 @@ def describe_checkpoint(path: Path, base: Path | None = None) -> Description:
         disk_bytes(path),
         _facts(checkpoint),
         _shortened(checkpoint.metadata),
-        problem=str(problem or ""),
-        hint=problem.hint if problem else "",
+        problem=problem.message if problem else NO_PROBLEM,
+        hint=problem.hint if problem else NO_HINT,
     )
 
 
@@ -84,29 +87,42 @@ def _describe_part(checkpoint: Checkpoint, name: str) -> tuple[PartDescription, 
         try:
             architecture = _ARCHITECTURES[name](part)
         except NutshellError as error:
-            architecture, problem = "unknown", error
+            architecture, problem = tr("unknown"), error
         return PartDescription(name, architecture, sum(counts.values()), counts, part.file_bytes), problem
 
 
-def _text_encoder(part: Part) -> str:
+def _text_encoder(part: Part) -> Text:
     text = read_text(part)
-    return f"CLIP text encoder, {text.layers} layers, width {text.width}, {text.vocabulary} tokens"
+    return tr(
+        "CLIP text encoder, {layers} layers, width {width}, {tokens} tokens",
+        layers=text.layers,
+        width=text.width,
+        tokens=text.vocabulary,
+    )
 
 
-def _unet(part: Part) -> str:
+def _unet(part: Part) -> Text:
     unet = read_unet(part)
-    channels = "-".join(map(str, unet.channels))
-    extra = ", guidance embedding (distilled)" if unet.guidance_width else ""
-    return f"UNet, channels {channels}, condition width {unet.condition_width}, {unet.in_channels} inputs{extra}"
+    sizes = tr(
+        "UNet, channels {channels}, condition width {width}, {inputs} inputs",
+        channels="-".join(map(str, unet.channels)),
+        width=unet.condition_width,
+        inputs=unet.in_channels,
+    )
+    return join(", ", (sizes, tr("guidance embedding (distilled)"))) if unet.guidance_width else sizes
 
 
-def _vae(part: Part) -> str:
+def _vae(part: Part) -> Text:
     vae = read_vae(part)
-    kind = "AutoencoderKL" if isinstance(vae, AutoencoderKLConfig) else "tiny autoencoder"
-    return f"{kind}, {vae.latent_channels} latent channels, one latent for {vae.scale}x{vae.scale} pixels"
+    return tr(
+        "{kind}, {channels} latent channels, one latent for {scale}x{scale} pixels",
+        kind="AutoencoderKL" if isinstance(vae, AutoencoderKLConfig) else tr("tiny autoencoder"),
+        channels=vae.latent_channels,
+        scale=vae.scale,
+    )
 
 
-_ARCHITECTURES: dict[str, Callable[[Part], str]] = {"text_encoder": _text_encoder, "unet": _unet, "vae": _vae}
+_ARCHITECTURES: dict[str, Callable[[Part], Text]] = {"text_encoder": _text_encoder, "unet": _unet, "vae": _vae}
 
 
 def _describe_other(path: Path, error: NutshellError) -> Description:
@@ -114,43 +130,52 @@ def _describe_other(path: Path, error: NutshellError) -> Description:
     layout = read_layout(path)
     counts = _count((entry.dtype, entry.shape) for entry in layout.entries.values())
     whole = PartDescription(
-        "file", f"{len(layout.entries)} tensors", sum(counts.values()), counts, layout.size - layout.data_start
+        "file",
+        tr("{count} tensors", count=len(layout.entries)),
+        sum(counts.values()),
+        counts,
+        layout.size - layout.data_start,
     )
+    problem, hint = error.message, error.hint
     described = Description(
-        path, "other", (whole,), layout.size, metadata=_shortened(layout.metadata), problem=str(error), hint=error.hint
+        path, "other", (whole,), layout.size, metadata=_shortened(layout.metadata), problem=problem, hint=hint
     )
     try:
         embedding = load_embedding(path)
     except NutshellError:
         return described
-    facts = {"called by": embedding.name, "vectors": str(len(embedding.vectors)), "width": str(embedding.width)}
+    facts = {
+        tr("called by"): embedding.name,
+        tr("vectors"): str(len(embedding.vectors)),
+        tr("width"): str(embedding.width),
+    }
     if embedding.width in _FAMILIES_BY_WIDTH:
-        facts["made for"] = _FAMILIES_BY_WIDTH[embedding.width]
+        facts[tr("made for")] = _FAMILIES_BY_WIDTH[embedding.width]
     return Description(path, "embedding", (whole,), layout.size, facts, _shortened(layout.metadata))
 
 
-def _facts(checkpoint: Checkpoint) -> dict[str, str]:
+def _facts(checkpoint: Checkpoint) -> dict[Text, str]:
     """What the files say for certain about the model as a whole."""
     hint = checkpoint.prediction_hint()
-    facts: dict[str, str] = {}
+    facts: dict[Text, str] = {}
     if checkpoint.base:
-        facts["other parts in"] = str(checkpoint.base)
+        facts[tr("other parts in")] = str(checkpoint.base)
     if checkpoint.class_name:
-        facts["pipeline"] = checkpoint.class_name
+        facts[tr("pipeline")] = checkpoint.class_name
     if hint.family:
-        facts["family"] = _FAMILIES[hint.family]
+        facts[tr("family")] = _FAMILIES[hint.family]
     if hint.architecture:
-        facts["architecture"] = hint.architecture
-    facts["prediction type"] = hint.prediction or "not stated"
+        facts[tr("architecture")] = hint.architecture
+    facts[tr("prediction type")] = hint.prediction or tr("not stated")
     if hint.zero_terminal_snr is not None:
-        facts["zero terminal SNR"] = "yes" if hint.zero_terminal_snr else "no"
+        facts[tr("zero terminal SNR")] = tr("yes") if hint.zero_terminal_snr else tr("no")
     if hint.resolution:
-        facts["resolution"] = "x".join(map(str, hint.resolution))
+        facts[tr("resolution")] = "x".join(map(str, hint.resolution))
     scheduler = (checkpoint.scheduler_config or {}).get("_class_name")
     if isinstance(scheduler, str):
-        facts["scheduler"] = scheduler
+        facts[tr("scheduler")] = scheduler
     if hint.reasons:
-        facts["told from"] = ", ".join(hint.reasons)
+        facts[tr("told from")] = join(", ", hint.reasons)
     return facts
 
 

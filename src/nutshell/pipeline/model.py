@@ -16,7 +16,7 @@ import numpy as np
 from nutshell import __version__
 from nutshell.engines import NAMES, Engine, open_engine
 from nutshell.errors import EngineUnavailable, ModelNotFound, UsageError
-from nutshell.language import tr
+from nutshell.language import Text, tr
 from nutshell.machine import PeakMeter, probe
 from nutshell.networks.autoencoder_tiny import AutoencoderTinyConfig
 from nutshell.pipeline.draw import Kit, draw
@@ -204,12 +204,12 @@ class Model:
         seed = secrets.randbelow(_SEEDS) if request.seed is None else request.seed
         return place_order(request, self.facts, self.tokenizer, request.width or width, request.height or height, seed)
 
-    def _tell(self, notices: tuple[str, ...]) -> None:
+    def _tell(self, notices: tuple[Text, ...]) -> None:
         """Each once, however many requests it is true of."""
         for notice in notices:
             if notice not in self._told:
                 self._told.add(notice)
-                _LOG.warning("%s", notice)
+                _LOG.warning(notice)
 
     def _note(self, plan: Plan, peak_bytes: int, clock: StepClock) -> None:
         """Once for each request: memory only of the first, in which everything was loaded."""

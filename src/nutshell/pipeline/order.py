@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from nutshell.language import Text, tr
 from nutshell.networks import autoencoder_kl, autoencoder_tiny, unet
 from nutshell.networks.autoencoder_tiny import AutoencoderTinyConfig
 from nutshell.networks.clip_text import ClipTextConfig, text_encoder
@@ -40,13 +41,13 @@ class Order:
         return self.prompts.negative is not None
 
     @property
-    def notices(self) -> tuple[str, ...]:
+    def notices(self) -> tuple[Text, ...]:
         """What the user should know: sentences about wishes that have no effect."""
         if not self.request.negative_prompt or self.guided:
             return ()
         if self.guidance == 1.0:
-            return ("the negative prompt has no effect: it needs guidance above 1, and guidance is 1 (off)",)
-        return ("the negative prompt has no effect: this model takes guidance in without a second pass",)
+            return (tr("the negative prompt has no effect: it needs guidance above 1, and guidance is 1 (off)"),)
+        return (tr("the negative prompt has no effect: this model takes guidance in without a second pass"),)
 
 
 def place_order(request: Request, facts: Facts, tokenizer: Tokenizer, width: int, height: int, seed: int) -> Order:

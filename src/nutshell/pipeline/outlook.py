@@ -9,7 +9,7 @@ from functools import partial
 
 from nutshell.catalogue import ModelCard
 from nutshell.errors import EngineUnavailable, ModelError, ModelNotFound, NotEnoughMemory
-from nutshell.language import tr
+from nutshell.language import Text, join, tr
 from nutshell.pipeline.facts import read_facts
 from nutshell.pipeline.needs import PARTS, card_need, facts_need
 from nutshell.plan import Need, Plan, Planner
@@ -18,13 +18,14 @@ from nutshell.weights import open_checkpoint
 
 NeedAt = Callable[[int, int, int], Need]
 
-WELL, SLOWLY, TOO_LARGE, NOT_YET = "runs well", "runs slowly", "will not fit", "not runnable yet"
+WELL, SLOWLY, TOO_LARGE, NOT_YET = tr("runs well"), tr("runs slowly"), tr("will not fit"), tr("not runnable yet")
 VERDICTS = (WELL, SLOWLY, TOO_LARGE, NOT_YET)
 
 # Whoever waits longer for one picture does something else meanwhile.
 _WELL_SECONDS = 60.0
 _SMALLER = (0.75, 0.5)
 _LEAST_SIDE = 256
+_NOTHING = Text("")
 
 
 @dataclass(frozen=True)
@@ -35,15 +36,15 @@ class Outlook:
     need_bytes: the least that would do; None if unknown.
     """
 
-    verdict: str
+    verdict: Text
     width: int
     height: int
     steps: int
     parameters: int = 0
     plan: Plan | None = None
     need_bytes: int | None = None
-    why: str = ""
-    fix: str = ""
+    why: Text = _NOTHING
+    fix: Text = _NOTHING
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Wish:
 def outlook(card: ModelCard | None, planner: Planner, found: Found | None, wish: Wish | None = None) -> Outlook:
     """The outlook of a model. card: None for a user's own file. found: its files, None if they are not here."""
     wish = wish or Wish()
-    blocked = card.runnable if card else ""
+    blocked = Text(card.runnable) if card else _NOTHING
     try:
         with subject(card, found) as asked:
             width, height = wish.size or (asked.width, asked.height)
@@ -65,10 +66,10 @@ def outlook(card: ModelCard | None, planner: Planner, found: Found | None, wish:
     except ModelError as error:
         width, height = wish.size or ((card.width, card.height) if card else (0, 0))
         steps = wish.steps or (card.steps if card else 0)
-        return Outlook(NOT_YET, width, height, steps, card.all_parameters if card else 0, why=blocked or str(error))
+        return Outlook(NOT_YET, width, height, steps, card.all_parameters if card else 0, why=blocked or error.message)
     if blocked:
         # The figures are right; what is missing here is something else.
-        return replace(expected, verdict=NOT_YET, plan=None, why=blocked, fix="")
+        return replace(expected, verdict=NOT_YET, plan=None, why=blocked, fix=_NOTHING)
     return expected
 
 
@@ -106,16 +107,17 @@ def _expect(need_at: NeedAt, planner: Planner, width: int, height: int, steps: i
     try:
         plan = planner.plan(need)
     except NotEnoughMemory as error:
-        why = f"needs {_gigabytes(error.need_bytes)}, {_gigabytes(error.free_bytes)} may be used"
+        need_gb, free_gb = error.need_bytes / 1e9, error.free_bytes / 1e9
+        why = tr("needs {need:.1f} GB, {free:.1f} GB may be used", need=need_gb, free=free_gb)
         fix = _smaller(need_at, planner, width, height, steps)
         return Outlook(TOO_LARGE, width, height, steps, parameters, None, error.need_bytes, why, fix)
     except EngineUnavailable as error:
-        return Outlook(NOT_YET, width, height, steps, parameters, why=f"{error}; {error.hint}")
+        return Outlook(NOT_YET, width, height, steps, parameters, why=join("; ", (error.message, error.hint)))
     verdict = WELL if plan.picture_seconds <= _WELL_SECONDS else SLOWLY
     return Outlook(verdict, width, height, steps, parameters, plan, plan.need_bytes)
 
 
-def _smaller(need_at: NeedAt, planner: Planner, width: int, height: int, steps: int) -> str:
+def _smaller(need_at: NeedAt, planner: Planner, width: int, height: int, steps: int) -> Text:
     """The largest smaller size that fits, as a flag."""
     for share in _SMALLER:
         small_width, small_height = (int(side * share) // 64 * 64 for side in (width, height))
@@ -123,9 +125,5 @@ def _smaller(need_at: NeedAt, planner: Planner, width: int, height: int, steps: 
             break
         with contextlib.suppress(NotEnoughMemory):
             planner.plan(need_at(small_width, small_height, steps))
-            return f"--size {small_width}x{small_height} fits"
-    return ""
-
-
-def _gigabytes(count: int) -> str:
-    return f"{count / 1e9:.1f} GB"
+            return tr("--size {width}x{height} fits", width=small_width, height=small_height)
+    return _NOTHING

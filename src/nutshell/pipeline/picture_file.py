@@ -13,7 +13,7 @@ from nutshell.language import tr
 MOST_PIXELS = 64_000_000  # 256 MB as RGBA; cameras make up to about 60 million
 # Not everything that Pillow knows: some of its formats start other programs (EPS starts Ghostscript).
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
-_FORMATS_HINT = f"give one of {', '.join(FORMATS)}"
+_FORMATS_HINT = tr("give one of {formats}", formats=", ".join(FORMATS))
 
 
 def open_picture(path: Path) -> Image.Image:
@@ -41,8 +41,9 @@ def open_picture(path: Path) -> Image.Image:
                 image.load()
                 return _eight_bits(image.copy())
     except UnidentifiedImageError:
-        what = "is empty" if path.stat().st_size == 0 else "is not a picture that can be read"
-        raise UsageError(f"{path} {what}", _FORMATS_HINT) from None
+        if path.stat().st_size == 0:
+            raise UsageError(tr("{path} is empty", path=path), _FORMATS_HINT) from None
+        raise UsageError(tr("{path} is not a picture that can be read", path=path), _FORMATS_HINT) from None
     except Image.DecompressionBombError:
         raise UsageError(tr("{path} is too large to be read safely", path=path), tr("make it smaller first")) from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:

@@ -49,7 +49,7 @@ class Request:
     clip_skip: int = 0
 
     def __post_init__(self) -> None:
-        for name, side in (("width", self.width), ("height", self.height)):
+        for name, side in ((tr("width"), self.width), (tr("height"), self.height)):
             if side is not None and (side < 8 or side % 8 or side > LARGEST_SIDE):
                 near = min(max(8, round(side / 8) * 8), LARGEST_SIDE)
                 raise UsageError(
@@ -61,13 +61,13 @@ class Request:
                     ),
                     tr("the nearest is {near}", near=near),
                 )
-        _within("steps", self.steps, 1, MOST_STEPS)
-        _within("count", self.count, 1, MOST_PICTURES)
-        _within("guidance", self.guidance, 0, 100)
-        _within("strength", self.strength, 0, 1)
-        _within("guidance rescale", self.guidance_rescale, 0, 1)
+        _within(tr("steps"), self.steps, 1, MOST_STEPS)
+        _within(tr("count"), self.count, 1, MOST_PICTURES)
+        _within(tr("guidance"), self.guidance, 0, 100)
+        _within(tr("strength"), self.strength, 0, 1)
+        _within(tr("guidance rescale"), self.guidance_rescale, 0, 1)
         _within("eta", self.eta, 0, 1)
-        _within("mask blur", self.mask_blur, 0, 256)
+        _within(tr("mask blur"), self.mask_blur, 0, 256)
         first, last = self.guidance_interval
         if not 0 <= first <= last <= 1:
             raise UsageError(
