@@ -11,7 +11,8 @@ import pytest
 
 from nutshell.catalogue import shipped
 from nutshell.cli.model_rows import best_first
-from nutshell.cli.models import WIDTH, table
+from nutshell.cli.models import table
+from nutshell.cli.speech import COLUMNS
 from nutshell.pipeline.outlook import NOT_YET, SLOWLY, TOO_LARGE, WELL, Wish, outlook
 from nutshell.plan import Installed, Planner
 from tests.cli.conftest import Run
@@ -30,7 +31,7 @@ def test_the_list_is_for_people(nutshell: Run) -> None:
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].startswith("This machine: ")
-    assert all(len(line) <= WIDTH for line in lines)
+    assert all(len(line) <= COLUMNS for line in lines)
     head = next(line for line in lines if line.startswith("model "))
     place = head.index("verdict")
     for name in ("artist", "stable-diffusion-1.5", "sdxl"):
@@ -57,7 +58,7 @@ def test_the_plan_explains_itself(nutshell: Run) -> None:
     assert done.returncode == 0, done.stderr
     for word in ("256x256", "5 steps", "engine", "precision", "stays loaded", "threads", "Why", "Not taken"):
         assert word in done.stdout
-    assert all(len(line) <= WIDTH for line in done.stdout.splitlines())
+    assert all(len(line) <= COLUMNS for line in done.stdout.splitlines())
     told = json.loads(nutshell("plan", "artist", "--json", real=True).stdout)
     assert told["model"] == "artist"
     assert told["plan"]["need_bytes"] > 0
@@ -131,7 +132,7 @@ def test_best_first_and_no_wider_than_a_terminal() -> None:
     rows = best_first(list(known(planner, Places(), Wish())))
     ranks = [(WELL, SLOWLY, TOO_LARGE, NOT_YET).index(row.outlook.verdict) for row in rows]
     assert ranks == sorted(ranks)
-    assert all(len(line) <= WIDTH for line in table(rows, planner))
+    assert all(len(line) <= COLUMNS for line in table(rows, planner))
 
 
 def test_the_measurement_is_kept(nutshell: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

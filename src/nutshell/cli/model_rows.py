@@ -15,14 +15,13 @@ if TYPE_CHECKING:
     from nutshell.plan import Planner
     from nutshell.store.places import Places
 
-GIVEN = "yours"
-HERE = "here"
-UNKNOWN = "unknown"
+HERE = tr("here")
+UNKNOWN = tr("unknown")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One model of the list."""
+    """One model of the list. title: a card's, or a Text. download: its size, or a Text."""
 
     name: str
     title: str
@@ -81,7 +80,8 @@ def given(planner: Planner, places: Places) -> Iterator[Row]:
         )
     for path in sorted(folder.iterdir()):
         if (path / "model_index.json").exists() or path.suffix == ".safetensors":
-            yield Row(path.name, f"{GIVEN}: {path}", "", None, True, HERE, None, outlook(None, planner, Found(path)))
+            title = tr("yours: {path}", path=path)
+            yield Row(path.name, title, "", None, True, HERE, None, outlook(None, planner, Found(path)))
 
 
 def best_first(rows: Sequence[Row]) -> list[Row]:

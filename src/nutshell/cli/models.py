@@ -3,45 +3,45 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from nutshell.cli.model_rows import Row, model_rows
 from nutshell.cli.options import add_settings, make_parser, settle
-from nutshell.cli.planning import guess_line, machine_line, planner_of
-from nutshell.cli.speech import one_line
+from nutshell.cli.planning import GUESSED, machine_line, planner_of
+from nutshell.cli.speech import padded, width, words, wrapped
+from nutshell.language import Text, join, tr
 
 if TYPE_CHECKING:
     from nutshell.pipeline.outlook import Outlook
     from nutshell.plan import Planner
 
-DESCRIPTION = """\
-List the models that draw pictures: what this machine can run, best first, with the time for one picture, the most
-memory it takes and the size of the download. Nothing is fetched or loaded."""
+DESCRIPTION = tr(
+    "List the models that draw pictures: what this machine can run, best first, with the time for one picture, the "
+    "most memory it takes and the size of the download. Nothing is fetched or loaded."
+)
 EXAMPLES = """\
-examples:
   nutshell models
   nutshell models --max-memory 2G
   nutshell plan stable-diffusion-1.5
 """
-HEAD = ("model", "picture", "time", "memory", "download", "verdict")
-WIDTH = 100
+HEAD = (tr("model"), tr("picture"), tr("time"), tr("memory"), tr("download"), tr("verdict"))
+LONGEST_NAME = 26  # cells; a longer one pushes the rest of its line away
 INDENT = "    "
 HINTS = (
-    "time and memory: of one picture of that size, with the model's usual steps, loading included.",
-    "nutshell pull MODEL fetches one; nutshell plan MODEL explains; nutshell PROMPT --model MODEL draws.",
+    tr("time and memory: of one picture of that size, with the model's usual steps, loading included."),
+    tr("nutshell pull MODEL fetches one; nutshell plan MODEL explains; nutshell PROMPT --model MODEL draws."),
 )
 
 
-def main(words: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     parser = make_parser("models", DESCRIPTION, EXAMPLES)
     add_settings(
         parser,
         *("size", "steps", "models", "store", "sticks", "engine", "precision", "threads", "max_memory", "learn"),
         *("json", "log_level"),
     )
-    settings = settle(parser.parse_args(words))
+    settings = settle(parser.parse_args(arguments))
 
     planner = planner_of(settings)
     rows = model_rows(planner, settings)
@@ -51,20 +51,23 @@ def main(words: Sequence[str]) -> int:
 
 
 def table(rows: Sequence[Row], planner: Planner) -> Iterator[str]:
-    """For people: a line of figures and a line of words for each model, no wider than WIDTH."""
-    yield from textwrap.wrap(one_line(machine_line(planner)), WIDTH, subsequent_indent=INDENT)
-    yield from filter(None, [guess_line(planner)])
+    """For people: a line of figures and a line of words for each model, no wider than COLUMNS."""
+    yield from wrapped(machine_line(planner), rest=INDENT)
+    if planner.rates.guessed:
+        yield from wrapped(GUESSED)
     yield ""
-    cells = [[one_line(cell) for cell in _cells(row)] for row in rows]
-    widths = [max(map(len, column)) for column in zip(HEAD, *cells, strict=True)]
-    widths[0] = min(widths[0], 26)
-    yield _aligned(HEAD, widths)
+    head = [words(cell) for cell in HEAD]
+    cells = [[words(cell) for cell in _cells(row)] for row in rows]
+    widths = [max(map(width, column)) for column in zip(head, *cells, strict=True)]
+    widths[0] = min(widths[0], LONGEST_NAME)
+    yield _aligned(head, widths)
     for row, line in zip(rows, cells, strict=True):
         yield _aligned(line, widths)
-        for words in (row.title, _explained(row.outlook)):
-            yield from textwrap.wrap(one_line(words), WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)
+        for text in filter(None, (row.title, _explained(row.outlook))):
+            yield from wrapped(text, INDENT, INDENT)
     yield ""
-    yield from HINTS
+    for hint in HINTS:
+        yield from wrapped(hint)
 
 
 def json_lines(rows: Sequence[Row]) -> Iterator[str]:
@@ -104,17 +107,13 @@ def _cells(row: Row) -> tuple[str, ...]:
     return row.name, size, time, memory, row.download, expected.verdict
 
 
-def _explained(expected: Outlook) -> str:
-    return "; ".join(
-        part for part in (expected.why, expected.fix, *(expected.plan.advice if expected.plan else ())) if part
-    )
+def _explained(expected: Outlook) -> Text:
+    advice = expected.plan.advice if expected.plan else ()
+    return join("; ", filter(None, (expected.why, expected.fix, *advice)))
 
 
 def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
     """Names and words to the left, figures to the right."""
     right = (False, True, True, True, True, False)
-    parts = [
-        f"{cell:>{width}}" if figures else f"{cell:<{width}}"
-        for cell, width, figures in zip(cells, widths, right, strict=True)
-    ]
+    parts = [padded(cell, wide, right=figures) for cell, wide, figures in zip(cells, widths, right, strict=True)]
     return "  ".join(parts).rstrip()

@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from nutshell.cli.models import WIDTH
 from nutshell.cli.options import add_settings, make_parser, settle
 from nutshell.cli.planning import machine_line, planner_of
-from nutshell.cli.speech import one_line
-from nutshell.language import tr
+from nutshell.cli.speech import padded, words, wrapped
+from nutshell.language import Text, join, tr
 
 if TYPE_CHECKING:
     from nutshell.pipeline.outlook import Outlook
     from nutshell.plan import Plan, Planner
 
-DESCRIPTION = """\
-Explain how a model would be run on this machine: engine, device, precision, what stays in memory, time and memory
-expected, and why every other way was not taken. The model need not be here; nothing is fetched or loaded."""
+DESCRIPTION = tr(
+    "Explain how a model would be run on this machine: engine, device, precision, what stays in memory, time and "
+    "memory expected, and why every other way was not taken. The model need not be here; nothing is fetched or loaded."
+)
 EXAMPLES = """\
-examples:
   nutshell plan
   nutshell plan stable-diffusion-1.5 --size 384 --steps 10
   nutshell plan stable-diffusion-1.5 --max-memory 2G
 """
-MODEL_HELP = "a model's name, its folder or file (default: as --model or the settings say)"
-ONE_PIECE = "no: the decoder draws in one piece"
+MODEL_HELP = tr("a model's name, its folder or file (default: as --model or the settings say)")
+_LABEL = 14  # cells
 
 
-def main(words: Sequence[str]) -> int:
+def main(given: Sequence[str]) -> int:
     parser = make_parser("plan", DESCRIPTION, EXAMPLES)
     parser.add_argument("name", nargs="?", metavar="MODEL", help=MODEL_HELP)
     add_settings(
@@ -39,7 +37,7 @@ def main(words: Sequence[str]) -> int:
         *("size", "steps", "model", "models", "store", "sticks"),
         *("engine", "precision", "threads", "max_memory", "learn", "json", "log_level"),
     )
-    arguments = parser.parse_intermixed_args(words)
+    arguments = parser.parse_intermixed_args(given)
     settings = settle(arguments)
     name: str = arguments.name or settings["model"]
     planner = planner_of(settings)
@@ -72,48 +70,58 @@ def _outlook(name: str, settings: Any, planner: Planner) -> Outlook:
     if expected.verdict == TOO_LARGE:
         need = expected.need_bytes or 0
         hint = ceiling_words(need, planner.max_memory, planner.machine.usable_bytes)
-        raise NotEnoughMemory(need, planner.ceiling_bytes, "; ".join(part for part in (hint, expected.fix) if part))
+        raise NotEnoughMemory(need, planner.ceiling_bytes, join("; ", filter(None, (hint, expected.fix))))
     return expected
 
 
 def lines(name: str, expected: Outlook, planner: Planner) -> Iterator[str]:
     """For people."""
-    from nutshell.plan.words import megabytes, seconds_words
-
     plan = expected.plan
     assert plan is not None, "an outlook without a plan was told as an error"
-    yield from textwrap.wrap(one_line(machine_line(planner)), WIDTH, subsequent_indent="  ")
+    yield from wrapped(machine_line(planner), rest="  ")
     yield ""
-    yield one_line(f"{name}, {expected.width}x{expected.height} pixels, {expected.steps} steps")
-    about = "guessed" if plan.guessed else "expected"
-    rows = {
-        "engine": plan.engine + (", weights used in place" if plan.lean else ""),
-        "device": plan.device_title,
-        "precision": plan.precision,
-        "threads": "as the engine chooses" if plan.threads is None else str(plan.threads),
-        "stays loaded": ", ".join(plan.resident) or "one stage at a time, each freed after use",
-        "tiling": ONE_PIECE,
-        f"time, {about}": (
-            f"{seconds_words(plan.picture_seconds)} a picture: {seconds_words(plan.load_seconds)} to load, "
-            f"{seconds_words(plan.step_seconds)} a step"
-        ),
-        "memory": f"{megabytes(plan.need_bytes)} at the most, of {megabytes(plan.ceiling_bytes)} allowed",
-    }
+    sizes = {"width": expected.width, "height": expected.height, "steps": expected.steps}
+    if expected.steps == 1:
+        yield words(tr("{name}, {width}x{height} pixels, 1 step", name=name, **sizes))
+    else:
+        yield words(tr("{name}, {width}x{height} pixels, {steps} steps", name=name, **sizes))
+    for label, text in _rows(plan):
+        yield from wrapped(text, f"  {padded(words(label), _LABEL)}  ", " " * (_LABEL + 4))
+    yield from _listed(tr("Why"), plan.reasons)
+    yield from _listed(tr("Not taken"), [tr("{name}: {reason}", name=it.what, reason=it.why) for it in plan.rejected])
+    yield from _listed(tr("Faster"), plan.advice)
+
+
+def _rows(plan: Plan) -> Iterator[tuple[Text, str]]:
+    from nutshell.plan.words import megabytes, seconds_words
+
+    in_place = tr("{engine}, weights used in place", engine=plan.engine)
+    yield tr("engine"), in_place if plan.lean else plan.engine
+    yield tr("device"), plan.device_title
+    yield tr("precision"), plan.precision
+    yield tr("threads"), tr("as the engine chooses") if plan.threads is None else str(plan.threads)
+    one_at_a_time = tr("one stage at a time, each freed after use")
+    yield tr("stays loaded"), join(", ", plan.resident) if plan.resident else one_at_a_time
+    yield tr("tiling"), tr("no: the decoder draws in one piece")
+    time = tr(
+        "{picture} a picture: {load} to load, {step} a step",
+        picture=seconds_words(plan.picture_seconds),
+        load=seconds_words(plan.load_seconds),
+        step=seconds_words(plan.step_seconds),
+    )
+    yield tr("time, guessed") if plan.guessed else tr("time, expected"), time
+    need, ceiling = megabytes(plan.need_bytes), megabytes(plan.ceiling_bytes)
+    yield tr("memory"), tr("{need} at the most, of {ceiling} allowed", need=need, ceiling=ceiling)
     if plan.device_bytes:
-        rows["on the card"] = f"{megabytes(plan.device_bytes)} at the most"
-    for key, value in rows.items():
-        yield f"  {key:<14}  {one_line(value)}"
-    yield from _listed("Why", plan.reasons)
-    yield from _listed("Not taken", [f"{item.what}: {item.why}" for item in plan.rejected])
-    yield from _listed("Faster", plan.advice)
+        yield tr("on the card"), tr("{need} at the most", need=megabytes(plan.device_bytes))
 
 
-def _listed(title: str, sentences: Sequence[str]) -> Iterator[str]:
+def _listed(title: Text, sentences: Sequence[Text]) -> Iterator[str]:
     if sentences:
         yield ""
-        yield title
+        yield words(title)
     for sentence in sentences:
-        yield from textwrap.wrap(one_line(sentence), WIDTH, initial_indent="  ", subsequent_indent="    ")
+        yield from wrapped(sentence, "  ", "    ")
 
 
 def _plain(name: str, expected: Outlook) -> dict[str, Any]:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nutshell.language import Text, join, tr
 from nutshell.settings import Settings
 
 if TYPE_CHECKING:
     from nutshell.plan import Planner
     from nutshell.store.places import Places
+
+
+GUESSED = tr("Times are guessed and may be off by a factor of three; nutshell bench --quick measures them.")
 
 
 def planner_of(settings: Settings) -> Planner:
@@ -38,19 +42,16 @@ def models_folder(places: Places) -> Path:
     return (folders[0] if folders else builtin_folder()).absolute()
 
 
-def machine_line(planner: Planner) -> str:
+def machine_line(planner: Planner) -> Text:
     """`This machine: Intel ..., 2 cores; 7.1 GB of memory may be used.`"""
     from nutshell.plan.words import megabytes
 
     cpu = planner.machine.cpu
-    cores = f"{planner.machine.cores} core{'' if planner.machine.cores == 1 else 's'}"
-    cards = [gpu.name for gpu in planner.machine.gpus]
-    parts = [cpu.model or cpu.architecture or "an unknown processor", cores, *cards]
-    return f"This machine: {', '.join(parts)}; {megabytes(planner.ceiling_bytes)} of memory may be used."
-
-
-def guess_line(planner: Planner) -> str:
-    """Where the times come from, "" if they were measured."""
-    if not planner.rates.guessed:
-        return ""
-    return "Times are guessed and may be off by a factor of three; nutshell bench --quick measures them."
+    count = planner.machine.cores
+    cores = tr("1 core") if count == 1 else tr("{cores} cores", cores=count)
+    cards = (gpu.name for gpu in planner.machine.gpus)
+    return tr(
+        "This machine: {parts}; {memory} of memory may be used.",
+        parts=join(", ", (cpu.model or cpu.architecture or tr("an unknown processor"), cores, *cards)),
+        memory=megabytes(planner.ceiling_bytes),
+    )
