@@ -64,7 +64,7 @@ def exit_code_lines() -> Iterator[str]:
     """The table of exit codes."""
     yield ""
     yield words(EXIT_TITLE)
-    yield from (f"  {code:<4} {words(meaning)}" for code, meaning in EXIT_CODES.items())
+    yield from rows({str(code): meaning for code, meaning in EXIT_CODES.items()}, help_columns(), 7)
 
 
 def usage_lines(program: str, parts: Sequence[Sequence[str]], columns: int) -> Iterator[str]:

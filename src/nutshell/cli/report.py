@@ -106,7 +106,7 @@ def tell_error(error: Exception, *, as_json: bool = False) -> int:
         message, hint, code = OUT_OF_MEMORY, OUT_OF_MEMORY_HINT, errors.NotEnoughMemory.exit_code
     elif isinstance(error, OSError) and error.filename is None and error.errno is not None:
         # Only standard output is written without a file name.
-        message, hint = tr("cannot write the output: {reason}", reason=error.strerror), NO_HINT
+        message, hint = tr("cannot write the output: {reason}", reason=errors.os_reason(error)), NO_HINT
         code = errors.OutputError.exit_code
     else:
         message, hint = tr("unexpected {kind}: {error}", kind=type(error).__name__, error=error), UNEXPECTED_HINT

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nutshell.errors import UsageError
-from nutshell.language import tr
+from nutshell.language import Text, tr
 
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
 SPACINGS = ("leading", "trailing", "linspace")
@@ -60,12 +60,12 @@ class Diffusion:
     timestep_scaling: float = 10.0
 
     def __post_init__(self) -> None:
-        known("prediction type", self.prediction, PREDICTIONS)
-        known("beta schedule", self.beta_schedule, tuple(_BETAS))
+        known(tr("prediction type"), self.prediction, PREDICTIONS)
+        known(tr("beta schedule"), self.beta_schedule, tuple(_BETAS))
         if self.spacing is not None:
-            known("timestep spacing", self.spacing, SPACINGS)
+            known(tr("timestep spacing"), self.spacing, SPACINGS)
         if self.curve is not None:
-            known("sigma curve", self.curve, CURVES)
+            known(tr("sigma curve"), self.curve, CURVES)
         if self.train_steps < 2:
             raise UsageError(
                 tr(
@@ -127,7 +127,7 @@ _CONFIG_KEYS = {
 _CURVE_KEYS = {"use_karras_sigmas": "karras", "use_exponential_sigmas": "exponential"}
 
 
-def known(what: str, name: str, names: tuple[str, ...]) -> None:
+def known(what: Text, name: str, names: tuple[str, ...]) -> None:
     """Raise a UsageError that lists `names` unless `name` is one of them."""
     if name not in names:
         raise UsageError(

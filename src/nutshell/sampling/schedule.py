@@ -86,8 +86,8 @@ def build_schedule(
     timesteps: Sequence[float] | None = None,
 ) -> Schedule:
     """Return the schedule of `steps` steps. `timesteps`, if given, are taken as they are; `steps` is their number."""
-    known("timestep spacing", spacing, SPACINGS)
-    known("sigma curve", curve, CURVES)
+    known(tr("timestep spacing"), spacing, SPACINGS)
+    known(tr("sigma curve"), curve, CURVES)
     if timesteps is not None:
         steps = len(timesteps)
     if steps < 1:

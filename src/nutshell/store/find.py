@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from nutshell.catalogue import ModelCard, cards
 from nutshell.errors import ModelNotFound
-from nutshell.language import tr
+from nutshell.language import Text, tr
 
 if TYPE_CHECKING:
     from nutshell.store.places import Places
@@ -72,7 +72,11 @@ def not_here(card: ModelCard) -> ModelNotFound:
     """A model that has a card and no files on this machine."""
     if card.runnable:
         return ModelNotFound(
-            tr("{name} is not on this machine, and cannot run yet: {runnable}", name=card.name, runnable=card.runnable),
+            tr(
+                "{name} is not on this machine, and cannot run yet: {runnable}",
+                name=card.name,
+                runnable=Text(card.runnable),
+            ),
             tr("nutshell models lists what can"),
         )
     return ModelNotFound(
@@ -85,12 +89,14 @@ def not_here(card: ModelCard) -> ModelNotFound:
     )
 
 
-def download_size(card: ModelCard) -> str:
+def download_size(card: ModelCard) -> Text:
     """`1.1 GB`; where the card does not say, what its parameters take in half and in single precision."""
     if card.download_bytes:
-        return _size(card.download_bytes)
+        return Text(_size(card.download_bytes))
     count = card.all_parameters
-    return f"{_size(2 * count)} to {_size(4 * count)}" if count else "of unknown size"
+    if not count:
+        return tr("of unknown size")
+    return tr("{least} to {most}", least=_size(2 * count), most=_size(4 * count))
 
 
 def _size(count: int) -> str:
