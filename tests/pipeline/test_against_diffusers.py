@@ -143,7 +143,7 @@ def test_inpainting(strength: float, trained_for_it: bool, reference: tuple[Any,
     np.testing.assert_array_equal(np.asarray(ours.image)[:, :32], np.asarray(scenery())[:, :32])
 
 
-def test_tiny_autoencoder(reference: tuple[Any, Path], tmp_path: Path) -> None:
+def test_tiny_autoencoder(reference: tuple[Any, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import diffusers
 
     pipe = build_pipeline(tmp_path / "tiny", tiny_vae=True)
@@ -153,12 +153,13 @@ def test_tiny_autoencoder(reference: tuple[Any, Path], tmp_path: Path) -> None:
         ours = model.generate(PROMPT, steps=4, seed=2, width=64, height=64)
     assert psnr(ours.image, theirs) >= LEAST_DB
 
-    # The same decoder lent to another model.
+    # The same decoder lent to another model, by its name.
+    monkeypatch.setenv("NUTSHELL_MODELS", str(tmp_path))
     lender, folder = reference
     mixed = diffusers.StableDiffusionPipeline(**{**lender.components, "vae": pipe.vae}, requires_safety_checker=False)
     mixed.set_progress_bar_config(disable=True)
     theirs = mixed(PROMPT, generator=generator(2), **options).images[0]
-    with nutshell.load(folder, vae=tmp_path / "tiny", precision="f32") as model:
+    with nutshell.load(folder, vae="tiny", precision="f32") as model:
         ours = model.generate(PROMPT, steps=4, seed=2, width=64, height=64)
     assert psnr(ours.image, theirs) >= LEAST_DB
 

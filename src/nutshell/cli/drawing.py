@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from nutshell.cli.outputs import Outputs
     from nutshell.cli.progress import Show
     from nutshell.pipeline import Request
-    from nutshell.store import Found
 
 
 def request_of(
@@ -33,16 +32,17 @@ def request_of(
 
 def open_model(settings: Settings, load: Callable[..., Any] | None) -> Any:
     """The model that the settings name. load: another `nutshell.load`, for tests. Raises a NutshellError."""
-    model: str | Found = settings["model"]
+    models: dict[str, Any] = {name: settings[name] for name in ("model", "vae", "preview_vae")}
     if load is None:
         from nutshell.pipeline import load as load_model
         from nutshell.store import find
         from nutshell.store.places import Places
 
-        load, model = load_model, find(settings["model"], Places.of(settings))
-    options = {name: settings[name] for name in ("engine", "precision", "threads", "vae", "preview_vae", "prediction")}
-    options |= {name: settings[name] for name in ("max_memory", "learn")}
-    return load(model, embeddings=settings["embedding"], **options)
+        load, places = load_model, Places.of(settings)
+        models = {name: find(text, places) if text is not None else None for name, text in models.items()}
+    names = ("engine", "precision", "threads", "prediction", "max_memory", "learn")
+    options = {name: settings[name] for name in names}
+    return load(models.pop("model"), embeddings=settings["embedding"], **models, **options)
 
 
 def draw(model: Any, request: Request, show: Show, outputs: Outputs) -> None:

@@ -50,10 +50,10 @@ def load(
     threads: int | None = None,
     max_memory: int | None = None,
     learn: bool = True,
-    vae: str | Path | None = None,
+    vae: str | Path | Found | None = None,
     embeddings: Sequence[str | Path] = (),
     prediction: str | None = None,
-    preview_vae: str | Path | None = None,
+    preview_vae: str | Path | Found | None = None,
     rewrite: Rewrite | None = None,
 ) -> Model:
     """Open a model: a name, a diffusers folder, or a single .safetensors file.
@@ -64,7 +64,7 @@ def load(
     engine: "openvino", "onnx", "torch" (or "torch:cuda", ...), "numpy"; precision: "f32", "bf16", "f16";
     threads: processor threads; each None for the best here. max_memory: bytes of memory that may be resident at
     most, None for 85% of what is free. learn: whether measured figures, kept in the user's state folder, correct the
-    next estimate. vae: another autoencoder, full or tiny.
+    next estimate. vae: another autoencoder, full or tiny: a name, folder or file too.
     embeddings: textual-inversion files, called in prompts by their names. prediction: "epsilon",
     "v_prediction" or "sample" where the files do not say. preview_vae: a tiny autoencoder for sharper
     previews than the linear ones. rewrite: makes of each network the one to run in its place, told apart by
@@ -73,7 +73,7 @@ def load(
     """
     found = find(model)
     checkpoint, card = open_checkpoint(found.path, base=found.base), found.card
-    opened = open_part(Path(vae), "vae") if vae is not None else checkpoint.open("vae")
+    opened = open_part(find(vae).path, "vae") if vae is not None else checkpoint.open("vae")
     facts = read_facts(checkpoint, opened, card.name if card else found.path.stem, card, prediction)
     inversions = [load_embedding(Path(file)) for file in embeddings]
     for inversion in inversions:
@@ -107,7 +107,7 @@ def load(
         planner = planner.only(engine, tuple(asked.precisions))
     preview = None
     if preview_vae is not None:
-        preview = _tiny_preview(Path(preview_vae), next(iter(given.values()), None) or _engine(), precision)
+        preview = _tiny_preview(find(preview_vae).path, next(iter(given.values()), None) or _engine(), precision)
     engines = Engines(given)
     return Model(
         facts,
