@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nutshell.catalogue.card import ModelCard
 from nutshell.errors import ModelError, ModelNotFound, UsageError, os_reason
-from nutshell.language import tr
+from nutshell.language import Text, tr
 from nutshell.settings import beside_config, resolve
 
 if sys.version_info >= (3, 11):
@@ -114,10 +114,15 @@ def cards(folder: Path | None = None) -> Mapping[str, ModelCard]:
     """
     ours, (own, wrong) = shipped(), own_cards(folder or _usual_folder())
     for error in wrong:
-        _tell(f"a model card is left out: {error}")
+        _tell(tr("a model card is left out: {error}", error=error))
     for name in own:
         if name in ours and ours[name].folder:
-            _tell(f"your model card {name!r} is left out: a built-in model has that name; give the card another one")
+            _tell(
+                tr(
+                    "your model card {name!r} is left out: a built-in model has that name; give the card another one",
+                    name=name,
+                )
+            )
     return {**ours, **{name: card for name, card in own.items() if name not in ours or not ours[name].folder}}
 
 
@@ -137,10 +142,10 @@ def _usual_folder() -> Path | None:
         return own_folder()
     except UsageError as error:
         # The command line has said this before; a program that uses the library gets the models that ship.
-        _tell(f"your own model cards are left out: {error}")
+        _tell(tr("your own model cards are left out: {error}", error=error))
         return None
 
 
 @lru_cache(maxsize=64)
-def _tell(message: str) -> None:
-    _LOG.warning("%s", message)
+def _tell(message: Text) -> None:
+    _LOG.warning(message)

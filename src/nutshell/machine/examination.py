@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from nutshell.language import Text
 from nutshell.machine.facts import Machine
+
+_NO_REASON = Text("")
 
 
 @dataclass(frozen=True)
@@ -29,14 +32,14 @@ class EngineReport:
 
 @dataclass(frozen=True)
 class HubReport:
-    """One server of models. reason: of its silence, a Text or the system's own words. clock_ahead_seconds: our clock
+    """One server of models. reason: of its silence, a sentence. clock_ahead_seconds: our clock
     less its own."""
 
     name: str
     url: str
     answers: bool
     seconds: float = 0.0
-    reason: str = ""
+    reason: Text = _NO_REASON
     clock_ahead_seconds: float | None = None
 
 

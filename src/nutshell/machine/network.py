@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+from nutshell.language import Text, tr
 from nutshell.machine.examination import HubReport
 from nutshell.machine.source import Unreadable, brief
 from nutshell.machine.this_computer import within
@@ -51,10 +52,19 @@ def _ask(name: str, url: str, head: Head, seconds: float) -> HubReport:
     told = email.utils.parsedate_tz(headers.get("date", ""))
     if told:
         ahead = time.time() - email.utils.mktime_tz(told)
-    return HubReport(name, url, True, time.monotonic() - begun, "", ahead)
+    return HubReport(name, url, True, time.monotonic() - begun, clock_ahead_seconds=ahead)
 
 
-def _reason(error: Unreadable) -> str:
+def _reason(error: Unreadable) -> Text:
     """The cause in few words, without its number."""
     cause = str(error.__cause__ or "")
-    return brief(re.sub(r"^\[Errno -?\d+\] ", "", cause)) if cause else error.reason
+    return Text(brief(re.sub(r"^\[Errno -?\d+\] ", "", cause))) if cause else error.reason
+
+
+# What connections say most beside the system's own errors, for the catalogues.
+_SAID = (
+    tr("timed out"),
+    tr("Name or service not known"),
+    tr("Temporary failure in name resolution"),
+    tr("No route to host"),
+)

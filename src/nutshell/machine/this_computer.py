@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from nutshell.errors import os_reason
 from nutshell.language import Text, tr
 from nutshell.machine.questions import QUESTIONS
 from nutshell.machine.source import Output, Unreadable, brief
@@ -123,6 +124,6 @@ def _reason(error: BaseException, what: str) -> Text:
     if isinstance(error, FileNotFoundError):
         return tr("there is no {path}", path=error.filename or what)
     if isinstance(error, OSError) and error.strerror:
-        return tr("{what}: {reason}", what=what, reason=brief(error.strerror))
+        return tr("{what}: {reason}", what=what, reason=os_reason(error))
     kind = type(error).__name__
     return tr("{what}: {kind}: {error}", what=what, kind=kind, error=brief(str(error)))

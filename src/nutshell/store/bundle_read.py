@@ -10,7 +10,7 @@ from typing import IO, cast
 
 from nutshell.catalogue import cards, keep_card
 from nutshell.errors import CorruptFile, ModelNotFound, NutshellError, StoreError, os_reason
-from nutshell.language import tr
+from nutshell.language import Text, tr
 from nutshell.store.bundle import WHEELS, BundledModel, Contents, Entry
 from nutshell.store.bundle_tar import END, Reader, tar_bytes
 from nutshell.store.disk import free_bytes
@@ -152,9 +152,9 @@ def is_built_in(model: BundledModel) -> bool:
     return card is not None and bool(card.folder)
 
 
-def keep_cards(models: tuple[BundledModel, ...], folder: Path | None) -> list[str]:
+def keep_cards(models: tuple[BundledModel, ...], folder: Path | None) -> list[Text]:
     """Keep the cards of models that have none here, and say in a line each what was not kept and why."""
-    notes: list[str] = []
+    notes: list[Text] = []
     for model in models:
         name = model.manifest.name
         if model.card is None or name in cards() or folder_name(name) != name:
@@ -162,5 +162,7 @@ def keep_cards(models: tuple[BundledModel, ...], folder: Path | None) -> list[st
         try:
             keep_card(model.card, folder)
         except NutshellError as error:
-            notes.append(f"{name}: its card could not be kept ({error}); its defaults are guessed")
+            notes.append(
+                tr("{name}: its card could not be kept ({error}); its defaults are guessed", name=name, error=error)
+            )
     return notes

@@ -73,7 +73,7 @@ def download(
             if tried >= patience.tries:
                 break
             seconds = patience.seconds(tried, waits[0].wait_seconds)
-            watch.wait(seconds, str(waits[0]))
+            watch.wait(seconds, waits[0].message)
             patience.sleep(seconds)
     raise worst or FetchError(tr("nobody offers {path}", path=file.path), tr("name another source with --from"))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from nutshell.errors import FetchError, ModelError, PickleRefused, UsageError
-from nutshell.language import tr
+from nutshell.language import join, tr
 from nutshell.store.hashing import Digest
 from nutshell.store.names import check_paths
 
@@ -121,10 +121,9 @@ def _loose(paths: Iterable[str], source: str) -> set[str]:
     if len(weights) > 1:
         raise UsageError(
             tr(
-                "{source} holds several models: {weights}{value}",
+                "{source} holds several models: {weights}",
                 source=source,
-                weights=", ".join(sorted(weights)[:4]),
-                value=", ..." if len(weights) > 4 else "",
+                weights=join(", ", [*sorted(weights)[:4], *(["..."] if len(weights) > 4 else [])]),
             ),
             tr("write a card for it that names the one you want in `files` (docs/reference/cards.md)"),
         )

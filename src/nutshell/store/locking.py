@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from nutshell.language import tr
 from nutshell.store.disk import telling
 
 LOCK_NAME = ".lock"
@@ -56,5 +57,5 @@ def _take(handle: int) -> bool:
         if error.errno in _BUSY:
             return False
         # Some network disks know no locks. Temporary files have names of their own, so little can go wrong.
-        _LOG.warning("this disk knows no locks: do not change the store from two programs at once")
+        _LOG.warning(tr("this disk knows no locks: do not change the store from two programs at once"))
     return True

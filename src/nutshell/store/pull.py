@@ -18,7 +18,7 @@ from nutshell.store.store import Store
 from nutshell.store.watch import Patience, Watch
 
 SPARE_BYTES = 10_000_000  # for names, manifests and the file system's own needs
-BUSY = "another nutshell is changing the store; waiting for it"
+BUSY = tr("another nutshell is changing the store; waiting for it")
 
 
 class Origin(Protocol):
@@ -125,7 +125,7 @@ def _listing(
         if not again or tried == patience.tries:
             break
         seconds = patience.seconds(tried, again[0].wait_seconds)
-        watch.wait(seconds, str(again[0]))
+        watch.wait(seconds, again[0].message)
         patience.sleep(seconds)
     # What a hub says matters more than that a stick or peer has no such model.
     told = [failed[number] for number, origin in enumerate(origins) if origin.asked is not None] or [*failed.values()]

@@ -64,7 +64,7 @@ class Store:
             except ModelError as error:
                 if strict:
                     raise
-                _LOG.warning("%s", error)
+                _LOG.warning(error.message)
                 continue
             if manifest is not None:
                 found[manifest.name] = manifest

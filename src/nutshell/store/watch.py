@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from nutshell.language import Text
+
 
 class Watch:
     """Hears what happens; this one keeps it to itself. Sizes are in bytes."""
@@ -19,10 +21,10 @@ class Watch:
     def bytes(self, count: int) -> None:
         """That many more are here; fewer than none if some had to be thrown away."""
 
-    def wait(self, seconds: float, reason: str) -> None:
+    def wait(self, seconds: float, reason: Text) -> None:
         """Nothing happens for that long."""
 
-    def note(self, text: str) -> None:
+    def note(self, text: Text) -> None:
         """Something that the user should know."""
 
     def done(self) -> None:
