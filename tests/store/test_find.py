@@ -90,6 +90,11 @@ def test_sticks_are_used_in_place_as_stores_and_as_plain_folders(tmp_path: Path)
         find("mine", places)
 
 
+def test_a_size_that_nobody_knows_is_not_told() -> None:
+    with pytest.raises(ModelNotFound, match=r"ssd-1b is not on this machine[^(]*$"):
+        find("ssd-1b")
+
+
 def test_a_known_model_that_is_not_here_says_its_size_and_the_command() -> None:
     with pytest.raises(ModelNotFound, match=r"bk-sdm-tiny is not on this machine \(.* [MG]B to download\)") as caught:
         find("bk-sdm-tiny", Places())

@@ -58,9 +58,7 @@ def known(planner: Planner, places: Places, wish: Any) -> Iterator[Row]:
             found = find(card.name, places) if here else None
         except NutshellError:
             here, found = False, None
-        # The rest of a model tells little without its denoiser, most of it by far.
-        sized = card.download_bytes or "unet" in card.parameters
-        text = HERE if here else download_size(card) if sized else UNKNOWN
+        text = HERE if here else download_size(card) or UNKNOWN
         expected = outlook(card, planner, found, wish)
         yield Row(card.name, card.title, card.licence, card.commercial, here, text, card.download_bytes, expected)
 

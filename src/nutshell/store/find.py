@@ -79,23 +79,25 @@ def not_here(card: ModelCard) -> ModelNotFound:
             ),
             tr("nutshell models lists what can"),
         )
+    size = download_size(card)
+    here = tr("{name} is not on this machine", name=card.name)
     return ModelNotFound(
-        tr(
-            "{name} is not on this machine ({download_size} to download)",
-            name=card.name,
-            download_size=download_size(card),
-        ),
+        tr("{here} ({size} to download)", here=here, size=size) if size else here,
         tr("fetch it: nutshell pull {name}", name=card.name),
     )
 
 
-def download_size(card: ModelCard) -> Text:
-    """`1.1 GB`; where the card does not say, what its parameters take in half and in single precision."""
+def download_size(card: ModelCard) -> Text | None:
+    """`1.1 GB`; where the card does not say, what its parameters take in half and in single precision.
+
+    None where it does not even tell those.
+    """
     if card.download_bytes:
         return Text(_size(card.download_bytes))
     count = card.all_parameters
-    if not count:
-        return tr("of unknown size")
+    # The rest of a model tells little without its denoiser, most of it by far.
+    if not count or (card.kind == "text-to-image" and "unet" not in card.parameters):
+        return None
     return tr("{least} to {most}", least=_size(2 * count), most=_size(4 * count))
 
 
