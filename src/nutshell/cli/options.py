@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import logging
 from typing import Any, NoReturn
 
+from nutshell.cli import log
 from nutshell.cli.argparse_words import complaint
 from nutshell.cli.help_text import OPTIONS, POSITIONALS, commands_of, help_lines
 from nutshell.errors import UsageError
@@ -80,7 +80,7 @@ def settle(arguments: argparse.Namespace) -> Settings:
     """The settings that hold for these arguments; also sets up the log, and cuts the process off if they say so."""
     flags: dict[str, Any] = {name: value for name, value in vars(arguments).items() if name in BY_NAME}
     settings = resolve(flags)
-    logging.basicConfig(level=settings["log_level"].upper(), format="%(name)s: %(message)s")
+    log.set_up(settings["log_level"])
     if settings["offline"]:
         from nutshell.store.offline import forbid_connections
 
