@@ -169,9 +169,19 @@ def main() -> int:
 
 def _empty(language: str | None = None) -> Catalog:
     return Catalog(
-        language, "nutshell", project="nutshell", header_comment=HEADER, creation_date=CREATED, revision_date=CREATED,
-        charset="utf-8", fuzzy=False,
-    )  # fmt: skip
+        language,
+        "nutshell",
+        HEADER,
+        project="nutshell",
+        version="",
+        last_translator="",
+        language_team="",
+        msgid_bugs_address="",
+        creation_date=CREATED,
+        revision_date=CREATED,
+        charset="utf-8",
+        fuzzy=False,
+    )
 
 
 def _po(catalogue: Catalog) -> bytes:

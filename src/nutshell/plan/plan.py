@@ -175,7 +175,7 @@ def _why_not(each: Candidate, chosen: Candidate, ceiling: int) -> Text:
         return tr("slower: about {time} a picture", time=time)
     if _weighed(each) > _weighed(chosen):
         return tr("hardly faster, and eight bits cost some quality")
-    return tr("no faster that an estimate could tell: about {time} a picture", time=time)
+    return tr("no faster than an estimate could tell: about {time} a picture", time=time)
 
 
 def _not_enough(least: Candidate, ceiling: int, max_memory: int | None, machine: Machine) -> NotEnoughMemory:

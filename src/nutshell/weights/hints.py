@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from nutshell.language import tr
 from nutshell.weights.ldm import OPEN_CLIP
 
 Prediction = Literal["epsilon", "v_prediction", "sample"]
@@ -65,13 +66,13 @@ def hint_from_file(metadata: Mapping[str, str], marks: frozenset[str], text_name
     # A mark is made by whoever trained the model; metadata is often copied along in a merge.
     if "v_pred" in marks:
         prediction = "v_prediction"
-        reasons.append("the mark v_pred")
+        reasons.append(tr("the mark {name}", name="v_pred"))
     if "ztsnr" in marks:
-        reasons.append("the mark ztsnr")
+        reasons.append(tr("the mark {name}", name="ztsnr"))
     family: Literal["sd1", "sd2"] | None = None
     if text_names:
         family = "sd2" if any(name.startswith(OPEN_CLIP) for name in text_names) else "sd1"
-        reasons.append("OpenCLIP text encoder" if family == "sd2" else "CLIP text encoder")
+        reasons.append(tr("OpenCLIP text encoder") if family == "sd2" else tr("CLIP text encoder"))
     size = _SIZE.fullmatch(metadata.get("modelspec.resolution", "").strip().lower())
     if size:
         reasons.append("modelspec.resolution")

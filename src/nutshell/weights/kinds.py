@@ -26,7 +26,7 @@ _PIPELINE_FAMILIES: tuple[tuple[str, str], ...] = (
     ("StableDiffusionLatentUpscale", tr("the Stable Diffusion latent upscaler")),
     ("StableDiffusionInstructPix2Pix", "InstructPix2Pix"),
     ("StableDiffusionDepth2Img", "Stable Diffusion 2 depth"),
-    ("StableDiffusionControlNet", "Stable Diffusion with ControlNet"),
+    ("StableDiffusionControlNet", tr("Stable Diffusion with ControlNet")),
     ("StableUnCLIP", "Stable unCLIP"),
     ("StableVideo", "Stable Video Diffusion"),
     ("StableCascade", "Stable Cascade"),
@@ -79,7 +79,7 @@ _FOREIGN_FEATURES: tuple[tuple[str, str], ...] = (
     ("\nlow_scale_model.", tr("the Stable Diffusion x4 upscaler")),
     ("\nnoise_augmentor.", "Stable unCLIP"),
     ("\nembedder.model.", "Stable unCLIP"),
-    ("\ncontrol_model.", "Stable Diffusion with ControlNet"),
+    ("\ncontrol_model.", tr("Stable Diffusion with ControlNet")),
     ("diffusion_model.label_emb.", tr("a model with class labels (Stable Diffusion XL or unCLIP)")),
 )
 # One part of a model.

@@ -211,7 +211,12 @@ def _check_sizes(path: Path, entries: dict[str, Entry]) -> None:
             raise HeaderError(tr("it gives {name} a shape beyond any memory", name=shown(name)))
         if entry.stop - entry.start != wanted:
             raise HeaderError(
-                f"gives {shown(name)} {entry.stop - entry.start} bytes where its shape needs {shown(str(wanted))}"
+                tr(
+                    "it gives {name} {count} bytes where its shape needs {wanted}",
+                    name=shown(name),
+                    count=entry.stop - entry.start,
+                    wanted=shown(str(wanted)),
+                )
             )
 
 
