@@ -61,8 +61,14 @@ class Wide(Bracketed):
 def untranslated(text: str, allowed: Iterable[str] = ()) -> list[str]:
     """The words of `text` that stand in no sentence of a catalogue and are no names. allowed: further names."""
     text = _BRACKETED.sub("«»", text.replace("«known: »", "KNOWN"))
+    text = _without(text, allowed)
     for pattern in _UNTRANSLATED:
         text = re.sub(pattern, " ", text, flags=re.MULTILINE)
-    for name in sorted((*_NAMES, *allowed), key=len, reverse=True):
-        text = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", " ", text)
-    return _WORD.findall(text)
+    return _WORD.findall(_without(text, _NAMES))
+
+
+def _without(text: str, names: Iterable[str]) -> str:
+    for name in sorted(set(names), key=len, reverse=True):
+        broken = r"\s+".join(map(re.escape, name.split()))
+        text = re.sub(rf"(?<![\w-]){broken}(?![\w-])", " ", text)
+    return text

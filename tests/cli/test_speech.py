@@ -7,23 +7,34 @@ import re
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from PIL import Image, PngImagePlugin
 
 from nutshell.catalogue import read_card
-from nutshell.cli import speech
+from nutshell.cli import bench, doctor_text, models, plan, speech
 from nutshell.cli.argparse_words import complaint
 from nutshell.cli.main import COMMANDS, main
+from nutshell.cli.model_rows import best_first
+from nutshell.cli.model_rows import known as known_models
 from nutshell.cli.report import tell_error
 from nutshell.errors import ModelError
 from nutshell.language import Text, translation
+from nutshell.machine.examination import Examination
+from nutshell.machine.rules.engines import TITLES
+from nutshell.pipeline.outlook import Wish
+from nutshell.plan import Planner, Rates
 from nutshell.store import builtin_folder
+from nutshell.store.places import Places
 from tests.cli.fake import FakeModel
 from tests.cli.pseudo import Bracketed, Wide, untranslated
+from tests.cli.test_doctor import ENGINES, FOLDERS, HUBS
 from tests.cli.test_inspect import safetensors
+from tests.cli.test_plan import HERE
+from tests.machines import NAMES, ZOO, recorded
 from tests.store.conftest import WEIGHTS, model_files
 
 Nutshell = Callable[..., tuple[int, str]]
@@ -38,6 +49,15 @@ def known(repository: Path) -> frozenset[str]:
     finally:
         sys.path.remove(str(repository))
     return frozenset(text for text, _ in messages())
+
+
+@pytest.fixture
+def brackets(monkeypatch: pytest.MonkeyPatch, known: frozenset[str]) -> Iterator[None]:
+    """What is said here is said in brackets."""
+    monkeypatch.setattr(translation.gettext, "translation", lambda *_, **__: Bracketed(known))
+    speech.speak("zh")
+    yield
+    speech.speak("en")
 
 
 @pytest.fixture
@@ -261,15 +281,74 @@ def test_errors_of_the_settings_file(
     "text",
     ["", "title = 3", "licence = 'x'", "width = 7", "guidance = 'much'", "preview = [[1]]", "sources = [{}]", "x = 1"],
 )
-def test_errors_of_cards(nutshell: Nutshell, capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str) -> None:
+@pytest.mark.usefixtures("brackets")
+def test_errors_of_cards(capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str) -> None:
     (tmp_path / "mine.toml").write_text(text)
     with pytest.raises(ModelError) as caught:
         read_card(tmp_path / "mine.toml")
-    nutshell("--version")
     tell_error(caught.value)
     told = capsys.readouterr().err
     assert "«error:»" in told
     assert untranslated(told, ["title", "licence", "width", "guidance", "preview", "sources"]) == [], told
+
+
+def strings(value: object) -> Iterator[str]:
+    """Every plain string in a report: names of processors, folders, drivers."""
+    if isinstance(value, str):
+        if not isinstance(value, Text):
+            yield value
+    elif isinstance(value, Mapping):
+        for part in value.items():
+            yield from strings(part)
+    elif isinstance(value, (tuple, list, frozenset)):
+        for part in value:
+            yield from strings(part)
+
+
+@pytest.mark.usefixtures("brackets")
+@pytest.mark.parametrize("name", NAMES)
+def test_the_doctor(name: str) -> None:
+    machine = recorded(name)
+    examination = Examination(machine, ENGINES, FOLDERS, HUBS)
+    told = "\n".join(doctor_text.lines(examination, machine.unknown, offline=False))
+    names = [
+        *strings(asdict(examination)),
+        *TITLES.values(),
+        "Linux",
+        "Python",
+        "SSE4.2",
+        "AVX-VNNI",
+        "nvidia-smi",
+        *("cuda", "mps", "npu", "was not recorded"),
+    ]
+    names += [name.upper().replace("_", "-") for name in machine.cpu.features]
+    # What other programs say is passed on.
+    said = [file.read_text(encoding="utf-8") for file in (ZOO / name / "commands").glob("*")]
+    names += ["Driver/library version mismatch", *(line for text in said for line in text.splitlines())]
+    assert untranslated(told, filter(None, names)) == [], told
+
+
+@pytest.mark.usefixtures("brackets")
+@pytest.mark.parametrize("name", ["laptop-8gb-intel", "core-2-duo", "gtx-1650-4gb", "celeron-2gb"])
+def test_what_a_machine_can_run(name: str) -> None:
+    machine = recorded(name)
+    planner = Planner.of(machine, HERE, learn=False)
+    rows = [*known_models(planner, Places(), Wish())]
+    names = [*filter(None, strings(asdict(machine))), "text_encoder", "unet", "vae_decoder", "int8", "cuda"]
+    told = "\n".join(models.table(best_first(rows), planner))
+    assert untranslated(told, names) == [], told
+    for row in rows:
+        if row.outlook.plan is not None:
+            told = "\n".join(plan.lines(row.name, row.outlook, planner))
+            assert untranslated(told, names) == [], told
+
+
+@pytest.mark.usefixtures("brackets")
+def test_measuring() -> None:
+    rates = Rates({"f32": 1e11}, 1e10, 1e9)
+    for kept in (None, Path("/kept")):
+        told = "\n".join(bench.lines(rates, "onnx", Path("/models"), kept, 3.0))
+        assert untranslated(told) == [], told
 
 
 def test_what_programs_read_is_english(nutshell: Nutshell) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from nutshell.language import Text, tr
 from nutshell.machine import Machine, probe
 from nutshell.machine.source import Output, Unreadable
 
@@ -34,23 +35,23 @@ class Recorded:
         try:
             return self._place(path).read_bytes().decode("utf-8", "replace")
         except OSError as error:
-            raise Unreadable(f"there is no {path}") from error
+            raise Unreadable(tr("there is no {path}", path=path)) from error
 
     def list(self, path: str) -> Sequence[str]:
         try:
             return sorted(entry.name.replace("=", ":") for entry in self._place(path).iterdir())
         except OSError as error:
-            raise Unreadable(f"there is no {path}") from error
+            raise Unreadable(tr("there is no {path}", path=path)) from error
 
     def run(self, *command: str, timeout: float) -> Output:
         name = re.sub(r"[^\w.]+", "-", "-".join(command)).strip("-")
         try:
             text = (self._folder / "commands" / f"{name}.txt").read_text(encoding="utf-8")
         except OSError as error:
-            raise Unreadable(f"there is no {command[0]}") from error
+            raise Unreadable(tr("there is no {path}", path=command[0])) from error
         first, _, rest = text.partition("\n")
         if first == "# hangs":
-            raise Unreadable(f"{command[0]} did not answer within {timeout:g} s")
+            raise Unreadable(tr("{what} did not answer within {seconds:g} s", what=command[0], seconds=timeout))
         if first.startswith("# exit "):
             return Output(rest, int(first.removeprefix("# exit ")))
         return Output(text, 0)
@@ -65,7 +66,7 @@ class Recorded:
         if about and answer is not None:
             answer = answer.get(about)
         if answer is None:
-            raise Unreadable(f"{question} {about}".strip() + " was not recorded")
+            raise Unreadable(Text(f"{f'{question} {about}'.strip()!r} was not recorded"))
         return answer
 
     def _place(self, path: str) -> Path:
