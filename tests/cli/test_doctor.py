@@ -19,14 +19,17 @@ from tests.machines import NAMES, recorded
 
 ENGINES = (
     EngineReport("openvino", True, "2026.4.1", ("CPU (a processor)", "GPU (some graphics)")),
-    EngineReport("onnx", True, "1.31.1", error="it uses instructions that this processor does not have"),
+    EngineReport("onnx", True, "1.31.1", error=tr("it uses instructions that this processor does not have")),
     EngineReport("torch", False),
 )
 FOLDERS = (
     FolderReport("models", "/home/user/models", "/home", True, 10**11, 10**10, 4e8),
     FolderReport("temporary", "/tmp", "/tmp", False),
 )
-HUBS = (HubReport("huggingface.co", "https://huggingface.co", False, 2.0, "timed out"), HubReport("b", "u", True, 0.2))
+HUBS = (
+    HubReport("huggingface.co", "https://huggingface.co", False, 2.0, tr("timed out")),
+    HubReport("b", "u", True, 0.2),
+)
 
 
 def test_on_this_machine_for_people(nutshell: Run, work: Path) -> None:
