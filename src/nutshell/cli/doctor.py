@@ -30,7 +30,6 @@ DESCRIPTION = tr(
     "Say what this machine is, which engines work on it, what is wrong and how to mend it. Changes nothing."
 )
 EXAMPLES = """\
-examples:
   nutshell doctor
   nutshell doctor --offline --json
 """
