@@ -14,28 +14,31 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import pyte
 
 UP, DOWN, LEFT, RIGHT, ENTER, ESCAPE = "\x1b[A", "\x1b[B", "\x1b[D", "\x1b[C", "\r", "\x1b"
 CTRL_C, CTRL_D, BACKSPACE = "\x03", "\x04", "\x7f"
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 60.0  # of a machine that is busy
 
 
 class Terminal:
-    """Runs a command with all its streams on a terminal of this size."""
+    """Runs a command on a terminal of this size. streams: those of the command that lie elsewhere, as in Popen."""
 
     def __init__(
-        self, words: Sequence[str], *, cwd: Path, env: dict[str, str], columns: int = 80, rows: int = 24
+        self, words: Sequence[str], *, cwd: Path, env: dict[str, str], columns: int = 80, rows: int = 24, **streams: Any
     ) -> None:
         self.screen = pyte.HistoryScreen(columns, rows, history=1000)
         self._stream = pyte.ByteStream(self.screen)
         self._ours, theirs = pty.openpty()
         self.resize(columns, rows)
         self.raw = b""
+        # Its controlling terminal, so that Ctrl-C there is a signal to it.
         self.process = subprocess.Popen(
-            words, cwd=cwd, env=env, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            words, cwd=cwd, env=env, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0),
+            **{"stdin": theirs, "stdout": theirs, "stderr": theirs, **streams},
         )  # fmt: skip
         os.close(theirs)
 
@@ -57,6 +60,18 @@ class Terminal:
             if not self._read(0.1):
                 break
         raise AssertionError(f"{texts} is not on the screen:\n{self.text()}\n{self.raw[-2000:]!r}")
+
+    def is_cooked(self) -> bool:
+        """Whether the terminal is as a shell wants it: lines are edited, typing is seen."""
+        wanted = termios.ICANON | termios.ECHO | termios.ISIG
+        return termios.tcgetattr(self._ours)[3] & wanted == wanted
+
+    def wait_question(self) -> None:
+        """Until keys are read one by one. What is typed earlier is taken as a line, where Ctrl-D would get lost."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while self.is_cooked():
+            assert time.monotonic() < end, self.text()
+            self._read(0.05)
 
     def end(self) -> int:
         """The exit code of the program, which must end by itself."""

@@ -11,7 +11,7 @@ from nutshell.cli.model_rows import Row
 from nutshell.cli.speech import words
 from nutshell.language import Text, tr
 
-RECOMMENDED = tr("Recommended to begin with: it is here, and runs well.")
+RECOMMENDED = tr("Recommended to begin with: it is here already.")
 DOCTOR_ROW = tr("what is wrong with this machine (doctor)")
 QUIT_ROW = tr("quit")
 MOST_NAME = 30  # cells; files may have long names
