@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 
 from nutshell.cli.report import EXIT_CODES
-from nutshell.cli.speech import padded, width, words, wrapped
+from nutshell.cli.speech import lead, padded, width, words, wrapped
 from nutshell.language import tr
 
 USAGE = tr("usage:")
@@ -69,7 +69,7 @@ def exit_code_lines() -> Iterator[str]:
 
 def usage_lines(program: str, parts: Sequence[Sequence[str]], columns: int) -> Iterator[str]:
     """`usage: nutshell list [-h] ...`. parts: what must stand together; each group begins a line if not all fit."""
-    first = f"{words(USAGE)} {program} "
+    first = f"{lead(USAGE)}{program} "
     whole = first + " ".join(part for group in parts for part in group)
     if width(whole) <= columns:
         yield whole.rstrip()

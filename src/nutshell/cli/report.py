@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import IO, Any, NoReturn
 
 from nutshell import errors
-from nutshell.cli.speech import say, words
+from nutshell.cli.speech import lead, say, words
 from nutshell.errors import NO_HINT, NutshellError
 from nutshell.language import Text, tr
 
@@ -122,7 +122,7 @@ def tell(kind: str, message: Text, hint: Text, *, code: int, as_json: bool = Fal
         print(json.dumps({"error": content}, ensure_ascii=False), file=sys.stderr)
         return
     red, plain = ("\033[1;31m", "\033[0m") if colourful(sys.stderr) else ("", "")
-    start = f"{red}{words(ERROR)}{plain} " if kind != "stopped" else ""
+    start = f"{red}{lead(ERROR)}{plain}" if kind != "stopped" else ""
     print(f"nutshell: {start}{words(message)}", file=sys.stderr)
     if hint:
         say(tr("hint: {hint}", hint=hint), sys.stderr)

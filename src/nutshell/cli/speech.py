@@ -41,10 +41,15 @@ def say(text: str = "", file: IO[str] | None = None) -> None:
 
 def wrapped(text: str, first: str = "", rest: str = "", columns: int = COLUMNS) -> list[str]:
     """A sentence in lines of at most `columns` cells. first, rest: what stands before the first and the others."""
-    from wcwidth import wrap
+    from nutshell.cli.line_breaks import broken
 
-    lines = wrap(words(text), columns, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
-    return lines or [first.rstrip()]
+    return broken(words(text), columns, first, rest)
+
+
+def lead(text: str) -> str:
+    """Words that something follows on the line, and the blank between them; full-width punctuation has its own."""
+    said = words(text)
+    return said if said and width(said[-1]) == 2 else f"{said} "
 
 
 def width(text: str) -> int:
