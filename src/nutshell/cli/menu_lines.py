@@ -8,7 +8,7 @@ from typing import Any
 
 from nutshell.cli.menu_selection import Entry, Selection
 from nutshell.cli.speech import padded, width, words, wrapped
-from nutshell.language import Text, tr
+from nutshell.language import Text, join, tr
 
 NOTHING_FITS = tr("nothing fits; Esc shows all again")
 POINTER = ">"
@@ -29,7 +29,7 @@ class Column:
     stretches: is cut to the room that is left.
     """
 
-    title: str
+    title: Text
     keep: int
     figures: bool = True
     stretches: bool = False
@@ -50,7 +50,7 @@ def drawn(question: Question, selection: Selection[Any], columns: int, rows: int
     above: Lines = [(PLAIN, "")] if rows >= ROOMY else []
     above += [(TITLE, line) for line in wrapped(question.title, columns=columns)]
     if selection.typed:
-        above.append((TITLE, clipped(f"/ {selection.typed}", columns)))
+        above.append((TITLE, f"/ {selection.typed}"))
     else:
         above += [(DETAIL, line) for line in wrapped(question.keys, columns=columns)]
     table = Table.of(question, selection.entries, columns)
@@ -63,19 +63,20 @@ def drawn(question: Question, selection: Selection[Any], columns: int, rows: int
         below, room = [], rows - len(above)
     if room < 1:
         above, room = [], rows
-    return [*above, *_entries(question, selection, table, columns, room), *below]
+    lines = [*above, *_entries(question, selection, table, room), *below]
+    return [(style, clipped(line, columns)) for style, line in lines]
 
 
-def _entries(question: Question, selection: Selection[Any], table: Table, columns: int, room: int) -> Lines:
+def _entries(question: Question, selection: Selection[Any], table: Table, room: int) -> Lines:
     if not selection.found:
-        return [(PLAIN, clipped(words(NOTHING_FITS), columns))]
+        return [(PLAIN, words(NOTHING_FITS))]
     # The one that is pointed at in the middle, and no blank lines at the end.
     first = max(0, min(selection.pointed - room // 2, len(selection.found) - room))
     lines: Lines = []
     for place, entry in enumerate(selection.found[first : first + room], first):
         pointed = place == selection.pointed
         start = f"{POINTER if pointed else ' '} {padded(question.star if entry.mark else '', table.mark_cells)}"
-        lines.append((POINTED if pointed else PLAIN, clipped(start + table.line(entry), columns)))
+        lines.append((POINTED if pointed else PLAIN, start + table.line(entry)))
     return lines
 
 
@@ -83,7 +84,7 @@ def _details(question: Question, selection: Selection[Any], table: Table, column
     """As many lines whatever is pointed at, so that nothing jumps."""
 
     def lines(entry: Entry[Any]) -> list[str]:
-        told = [*entry.details[:1], *_left_out(question, table, entry), *entry.details[1:]]
+        told: list[str] = [*entry.details[:1], *_left_out(question, table, entry), *entry.details[1:]]
         return [line for detail in told for line in wrapped(detail, GAP, GAP, columns)][:MOST_DETAILS]
 
     most = max((len(lines(entry)) for entry in selection.entries), default=0)
@@ -91,14 +92,17 @@ def _details(question: Question, selection: Selection[Any], table: Table, column
     return ["", *shown, *[""] * (most - len(shown))] if most else []
 
 
-def _left_out(question: Question, table: Table, entry: Entry[Any]) -> list[str]:
+def _left_out(question: Question, table: Table, entry: Entry[Any]) -> list[Text]:
     """What there was no column for, as `time: 34 s, memory: 4.3 GB`."""
     if len(entry.cells) == 1:
         return []
     shown = {place for place, _, _ in table.shown}
-    heads = [words(column.title) for column in question.columns]
-    pairs = [f"{heads[place]}: {cell}" for place, cell in enumerate(entry.cells) if place not in shown and heads[place]]
-    return [", ".join(pairs)] if pairs else []
+    pairs = [
+        tr("{column}: {value}", column=column.title, value=cell)
+        for place, (column, cell) in enumerate(zip(question.columns, entry.cells, strict=True))
+        if place not in shown and column.title
+    ]
+    return [join(", ", pairs)] if pairs else []
 
 
 def clipped(text: str, cells: int) -> str:
@@ -134,7 +138,7 @@ class Table:
                 room -= widths[place] + len(GAP)
         shown = tuple((place, widths[place], question.columns[place].figures) for place in sorted(places))
         head = Table("", shown, mark_cells).line(Entry(None, heads))
-        return Table(clipped(" " * (len(POINTER) + 1 + mark_cells) + head, columns), shown, mark_cells)
+        return Table(" " * (len(POINTER) + 1 + mark_cells) + head, shown, mark_cells)
 
     def line(self, entry: Entry[Any]) -> str:
         if len(entry.cells) == 1:

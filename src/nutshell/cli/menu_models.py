@@ -14,6 +14,7 @@ from nutshell.language import Text, tr
 RECOMMENDED = tr("Recommended to begin with: it is here already.")
 DOCTOR_ROW = tr("what is wrong with this machine (doctor)")
 QUIT_ROW = tr("quit")
+NO_TITLE = tr("")
 MOST_NAME = 30  # cells; files may have long names
 
 
@@ -32,7 +33,7 @@ def columns(guessed: bool) -> tuple[Column, ...]:
         Column(tr("time, guessed") if guessed else tr("time"), 3),
         Column(tr("memory"), 2),
         Column(tr("download"), 4),
-        Column("", 0, figures=False, stretches=True),
+        Column(NO_TITLE, 0, figures=False, stretches=True),
     )
 
 
