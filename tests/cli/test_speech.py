@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gettext
 import json
 import re
 import shutil
@@ -17,12 +18,14 @@ from PIL import Image, PngImagePlugin
 from nutshell.catalogue import read_card
 from nutshell.cli import bench, doctor_text, models, plan, speech
 from nutshell.cli.argparse_words import complaint
+from nutshell.cli.fetching import Line
 from nutshell.cli.main import COMMANDS, main
 from nutshell.cli.model_rows import best_first
 from nutshell.cli.model_rows import known as known_models
-from nutshell.cli.report import tell_error
-from nutshell.errors import ModelError
-from nutshell.language import Text, translation
+from nutshell.cli.progress import time_left
+from nutshell.cli.report import STOPPED, tell, tell_error
+from nutshell.errors import NO_HINT, ModelError
+from nutshell.language import Text, tr
 from nutshell.machine.examination import Examination
 from nutshell.machine.rules.engines import TITLES
 from nutshell.pipeline.outlook import Wish
@@ -54,7 +57,7 @@ def known(repository: Path) -> frozenset[str]:
 @pytest.fixture
 def brackets(monkeypatch: pytest.MonkeyPatch, known: frozenset[str]) -> Iterator[None]:
     """What is said here is said in brackets."""
-    monkeypatch.setattr(translation.gettext, "translation", lambda *_, **__: Bracketed(known))
+    monkeypatch.setattr(gettext, "translation", lambda *_, **__: Bracketed(known))
     speech.speak("zh")
     yield
     speech.speak("en")
@@ -73,7 +76,7 @@ def nutshell(
     kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def run(*words: str, catalogue: type[Bracketed] = Bracketed, real: bool = True) -> tuple[int, str]:
-        monkeypatch.setattr(translation.gettext, "translation", lambda *_, **__: catalogue(known))
+        monkeypatch.setattr(gettext, "translation", lambda *_, **__: catalogue(known))
         code = main([*words, "--lang", "zh"], load=None if real else FakeModel)
         told = capsys.readouterr()
         return code, told.out + told.err
@@ -104,6 +107,25 @@ def test_drawing(nutshell: Nutshell) -> None:
     assert (code, untranslated(told, ["cat"])) == (0, [])
     assert "«drawing »1« of »2: cat" in told
     assert "a-2.png  64x64  0.2« s  peak »380« MB  seed »2" in told
+
+
+@pytest.mark.parametrize(("fault", "code"), [("MemoryError", 5), ("bug", 70)])
+def test_what_goes_wrong_meanwhile(nutshell: Nutshell, monkeypatch: pytest.MonkeyPatch, fault: str, code: int) -> None:
+    monkeypatch.setenv("FAKE_ERROR", fault)
+    found, told = nutshell("cat", "--quiet", real=False)
+    assert (found, untranslated(told, ["ZeroDivisionError", "a bug"])) == (code, []), told
+    assert told.count("«hint: »") == 1
+
+
+@pytest.mark.usefixtures("brackets")
+def test_notes_and_endings(capsys: pytest.CaptureFixture[str]) -> None:
+    line = Line(quiet=False)
+    line.wait(9, tr("Connection refused"))
+    assert capsys.readouterr().err == "nutshell: «Connection refused»«; trying again in »9 s\n"
+    for seconds in (5, 200, 9000):
+        assert untranslated(speech.words(time_left(seconds))) == []
+    tell("stopped", STOPPED, NO_HINT, code=130)
+    assert untranslated(capsys.readouterr().err) == []
 
 
 def test_inspecting(nutshell: Nutshell) -> None:
@@ -293,10 +315,11 @@ def test_errors_of_cards(capsys: pytest.CaptureFixture[str], tmp_path: Path, tex
 
 
 def strings(value: object) -> Iterator[str]:
-    """Every plain string in a report: names of processors, folders, drivers."""
-    if isinstance(value, str):
-        if not isinstance(value, Text):
-            yield value
+    """Every plain string in a report, and in its sentences: names of processors, folders, drivers."""
+    if isinstance(value, Text):
+        yield from strings(value.values)
+    elif isinstance(value, str):
+        yield value
     elif isinstance(value, Mapping):
         for part in value.items():
             yield from strings(part)
