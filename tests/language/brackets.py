@@ -13,10 +13,15 @@ from tests.cli.pseudo import Bracketed, untranslated
 @cache
 def brackets() -> Translation:
     """It knows every sentence that is collected for the catalogues."""
+    return spoken_by(Bracketed)
+
+
+def spoken_by(kind: type[Bracketed]) -> Translation:
+    """A language whose catalogue is of this kind."""
     from tools.catalogues import messages
 
     spoken: Any = Translation("en")
-    spoken.language, spoken._catalogue = "zh", Bracketed(text for text, _ in messages())
+    spoken.language, spoken._catalogue = "zh", kind(text for text, _ in messages())
     return spoken  # type: ignore[no-any-return]
 
 
@@ -27,11 +32,13 @@ def forgotten(sentences: Iterable[str], names: object = ()) -> list[str]:
 
 
 def plain_strings(value: object) -> Iterator[str]:
-    """Every string in a report that is no sentence: names of processors, folders, drivers."""
+    """Every string in a report that is no sentence, or stands in one: names of processors, folders, drivers."""
+    if isinstance(value, Text):
+        value = value.values
     if isinstance(value, Mapping):
         value = [*value.items()]
     if isinstance(value, (tuple, list, frozenset)):
         for part in value:
             yield from plain_strings(part)
-    elif isinstance(value, str) and not isinstance(value, Text):
+    elif isinstance(value, str):
         yield value

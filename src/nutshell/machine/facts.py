@@ -90,6 +90,7 @@ class Gpu:
 
     memory_bytes, free_bytes: its own memory; None for one that shares the main memory, or unknown.
     compute_capability: NVIDIA's, (7, 5). driver: name and version ("nvidia 550.54"), "" if none drives it.
+    name: what it is sold as, or a Text with its numbers.
     runtime: what programs may use through it ("CUDA 12.4", "CANN 8.0.RC2", "ROCm 6.2.0", "Metal"), "" if nothing.
     """
 

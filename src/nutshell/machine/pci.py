@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from nutshell.language import tr
 from nutshell.machine.source import Source, Unreadable, names_or_none, text_or
 
 DEVICES = "/sys/bus/pci/devices"
@@ -62,7 +63,7 @@ def of_interest(found: tuple[PciDevice, ...]) -> Iterator[PciDevice]:
 
 
 def name_of(source: Source, device: PciDevice, maker: str) -> str:
-    """What the card is sold as, if the system has a list of names; else its numbers."""
+    """What the card is sold as, if the system has a list of names; else a Text with its numbers."""
     for path in _ID_FILES:
         try:
             name = _look_up(source.read(path), device.vendor, device.device)
@@ -72,7 +73,7 @@ def name_of(source: Source, device: PciDevice, maker: str) -> str:
             # "TU117 [GeForce GTX 1650]": the chip, then what people know it by.
             inner = name[name.find("[") + 1 : name.rfind("]")] if "[" in name and "]" in name else name
             return f"{maker} {inner}"
-    return f"{maker} graphics ({device.vendor}:{device.device})"
+    return tr("{maker} graphics ({device})", maker=maker, device=f"{device.vendor}:{device.device}")
 
 
 def siblings(found: tuple[PciDevice, ...], device: PciDevice) -> Iterator[PciDevice]:

@@ -196,5 +196,8 @@ def _count(tensors: Iterable[tuple[str, Shape]]) -> dict[str, int]:
 
 def _shortened(metadata: Mapping[str, str]) -> dict[str, str]:
     # Trainers leave pages of JSON, and thumbnails, in there.
-    return {key: value if len(value) <= MOST_METADATA else f"{value[:MOST_METADATA]}... ({len(value)} characters)"
-            for key, value in metadata.items()}  # fmt: skip
+    return {key: value if len(value) <= MOST_METADATA else _start(value) for key, value in metadata.items()}
+
+
+def _start(value: str) -> Text:
+    return tr("{start}... ({count} characters)", start=value[:MOST_METADATA], count=len(value))

@@ -128,9 +128,13 @@ def _add(reader: Reader, entry: Entry, name: str, store: Store, on_bytes: OnByte
     reader.close(entry)
 
 
-def _names(models: tuple[BundledModel, ...]) -> dict[str, str]:
+def _names(models: tuple[BundledModel, ...]) -> dict[str, Text]:
     """SHA-256 -> what people call that file."""
-    return {file.sha256: f"{file.path} of {model.manifest.name}" for model in models for file in model.manifest.files}
+    return {
+        file.sha256: tr("{path} of {name}", path=file.path, name=model.manifest.name)
+        for model in models
+        for file in model.manifest.files
+    }
 
 
 class _Counted:
