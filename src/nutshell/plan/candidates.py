@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from nutshell.language import Text, join, tr
+from nutshell.language import Text, tr
 from nutshell.plan.learn import Ratio, Ratios, ratio_key
 from nutshell.plan.memory import Memory, peak_memory
 from nutshell.plan.need import Need
@@ -105,4 +105,4 @@ def _ways(
 
 
 def _way(offer: Offer, precision: str) -> Text:
-    return join(", ", (offer.words, precision))
+    return tr("{engine}, {precision}", engine=offer.words, precision=precision)
