@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -193,6 +194,18 @@ def test_a_signal_at_a_question_leaves_the_terminal_as_it_was(menu: Open) -> Non
     assert screen.is_cooked()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells what is open")
+def test_a_start_through_a_pipe_reads_the_terminal_by_its_name(tmp_path: Path) -> None:
+    words = ["/bin/sh", "-c", 'exec "$@" </dev/tty', "sh", *FAKE]
+    with Terminal(words, cwd=tmp_path, env=environment(TERM="xterm", NUTSHELL_STICKS="no")) as screen:
+        drawing(screen)
+        assert os.readlink(f"/proc/{screen.process.pid}/fd/0").startswith("/dev/pts/")
+        screen.press("cat", ENTER)
+        screen.wait("nutshell-cat-1234.png", "for example")
+        screen.press(CTRL_C)
+        assert screen.end() == 130
+
+
 @pytest.mark.parametrize("language", ["zh", "zh_CN.UTF-8"])
 def test_other_languages_pass(menu: Open, language: str) -> None:
     words, changes = (("--lang", "zh"), {}) if language == "zh" else ((), {"LANG": language})
@@ -213,14 +226,15 @@ def test_other_languages_pass(menu: Open, language: str) -> None:
 @pytest.mark.parametrize("elsewhere", ["stdin", "stdout", "stderr", "all", "dumb", "json"])
 def test_elsewhere_a_plain_list_and_no_question(tmp_path: Path, elsewhere: str) -> None:
     out = tmp_path / "out"
-    usual = {"stdin": subprocess.DEVNULL, "stdout": out.open("w"), "stderr": subprocess.DEVNULL}
-    streams = usual if elsewhere == "all" else {name: usual[name] for name in usual if name == elsewhere}
     changes = {"TERM": "dumb" if elsewhere == "dumb" else "xterm", "NUTSHELL_STICKS": "no"}
     if elsewhere == "json":
         changes["NUTSHELL_JSON"] = "yes"
-    with Terminal(FAKE, cwd=tmp_path, env=environment(**changes), columns=160, **streams) as screen:
-        assert screen.end() == 0
-        said = out.read_text(encoding="utf-8") if "stdout" in streams else screen.above() + screen.text()
+    with out.open("w") as file:
+        usual = {"stdin": subprocess.DEVNULL, "stdout": file, "stderr": subprocess.DEVNULL}
+        streams = {name: stream for name, stream in usual.items() if elsewhere in (name, "all")}
+        with Terminal(FAKE, cwd=tmp_path, env=environment(**changes), columns=160, **streams) as screen:
+            assert screen.end() == 0
+    said = out.read_text(encoding="utf-8") + screen.above() + screen.text()
     assert "artist" in said
     assert ('nutshell "a red apple" draws with artist.' in said) == (elsewhere != "json")
     assert "Which model" not in said + screen.raw.decode()

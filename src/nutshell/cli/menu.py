@@ -32,8 +32,9 @@ def main(words: Sequence[str], *, load: Callable[..., Any] | None = None, signal
         return _plain(words, settings)
 
     from nutshell.cli.menu_draw import Studio, Trying
-    from nutshell.cli.menu_keys import Quit
+    from nutshell.cli.menu_keys import Quit, name_terminal
 
+    name_terminal()
     trying = Trying(signals, arguments.debug)
     with contextlib.suppress(Quit):
         _menu(settings, Studio(settings, load, trying), trying)

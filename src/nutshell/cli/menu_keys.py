@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import locale
 import os
+import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nutshell.cli.menu_lines import Question, drawn
@@ -31,6 +33,20 @@ STYLE = {"head": "underline", "detail": "", "placeholder": "ansibrightblack"}
 
 class Quit(Exception):
     """Ctrl-D, or the end of the input."""
+
+
+def name_terminal() -> None:
+    """Let the standard input be the terminal by its own name, where it is /dev/tty as from a start through a pipe.
+
+    macOS cannot wait for keys on that one: https://github.com/prompt-toolkit/python-prompt-toolkit/issues/1943
+    """
+    keys, screen = sys.stdin.fileno(), sys.stdout.fileno()
+    # Windows has no such names, and some containers show terminals without one.
+    with contextlib.suppress(OSError, AttributeError):
+        if os.ttyname(keys) == "/dev/tty":
+            terminal = os.open(os.ttyname(screen), os.O_RDWR)
+            os.dup2(terminal, keys)
+            os.close(terminal)
 
 
 def choose(question: Question, entries: Sequence[Entry[T]], start: int | None = None) -> T:
