@@ -23,6 +23,7 @@ happened and why; both are one line each, and sentences that can be translated (
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from nutshell.language import Text, join, tr
@@ -176,9 +177,13 @@ class Cancelled(NutshellError):
     exit_code = 130
 
 
-def os_reason(error: OSError) -> Text:
-    """What the system says of a failure, such as "Permission denied" (strerror(3))."""
-    return tr(error.strerror or str(error))
+def os_reason(error: Exception) -> Text:
+    """What the system says of a failure, such as "Permission denied" (strerror(3)), without its number.
+
+    A library's error may carry such words too: "[Errno -2] Name or service not known".
+    """
+    said = error.strerror if isinstance(error, OSError) else None
+    return tr(said or re.sub(r"^\[Errno -?\d+\] ", "", str(error)))
 
 
 # What systems say most, for the catalogues.

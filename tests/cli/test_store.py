@@ -160,6 +160,8 @@ def test_a_plain_folder_is_copied_when_asked(nutshell: Run, hub: Hub, own: dict[
     assert content(tmp_path / "store" / "models" / "castles") == needed(hub)
     rows = [json.loads(line) for line in nutshell("list", "--json", real=True, env=own).stdout.splitlines()]
     assert [(row["name"], row["kind"]) for row in rows] == [("castles", "yours"), ("castles", "store")]
+    again = nutshell("pull", "castles", "--copy", real=True, env=own)
+    assert (again.returncode, "all of it was here" in again.stdout) == (0, True), again.stderr
 
 
 def endlessly(handler: Handler, data: bytes) -> bool:

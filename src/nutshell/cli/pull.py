@@ -69,10 +69,12 @@ def fetch(
     with Web(offline=settings["offline"]) as web:
         for name in names:
             in_place = None if folder or update else _in_place(name, places)
-            if in_place is not None and not copy:
+            kept = _is_kept(name, places)
+            if in_place is not None and not copy and not kept:
                 _tell_place(name, in_place[0], settings)
                 continue
-            origin = folder if in_place is None else in_place[1].folder
+            # What is kept goes on from where it came from, unless a copy is asked for.
+            origin = in_place[1].folder if in_place is not None and (copy or not kept) else folder
             try:
                 pulled = _pull(name, known, places, settings, web, origin, update)
             except KeyboardInterrupt:
@@ -108,8 +110,7 @@ def _in_place(name: str, places: Places) -> tuple[Path, Place] | None:
     """Where a model lies that is used in place: on a removable drive or in the user's own folder."""
     from nutshell.store.places import Places, look_up
 
-    found = look_up(name, Places(places.yours, None, places.sticks))
-    return found if found is not None and not _is_kept(name, places) else None
+    return look_up(name, Places(places.yours, None, places.sticks))
 
 
 def _is_kept(name: str, places: Places) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from nutshell.errors import FetchError, Offline
+from nutshell.errors import FetchError, Offline, os_reason
 from nutshell.language import tr
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def _telling(url: str) -> Iterator[None]:
         raise FetchError(tr("{host} has stopped sending", host=host), AGAIN, transient=True) from error
     except httpx2.ConnectError as error:
         raise FetchError(
-            tr("{host} cannot be reached: {error}", host=host, error=error),
+            tr("{host} cannot be reached: {reason}", host=host, reason=os_reason(error)),
             tr("check the network, or name a mirror"),
             transient=True,
         ) from error
