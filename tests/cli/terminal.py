@@ -75,7 +75,8 @@ class Terminal:
 
     def end(self) -> int:
         """The exit code of the program, which must end by itself."""
-        while self._read(PATIENCE_SECONDS):
+        end = time.monotonic() + PATIENCE_SECONDS
+        while self._read(1) and time.monotonic() < end:
             pass
         return self.process.wait(PATIENCE_SECONDS)
 
