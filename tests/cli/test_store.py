@@ -91,6 +91,17 @@ def test_a_fetched_model_draws_without_a_network(
     assert (hub.asked, hub.listings) == ([], 0)
 
 
+def test_what_was_fetched_without_a_card_is_among_the_models(
+    nutshell: Run, hub: Hub, own: dict[str, str], builtin_files: dict[str, bytes]
+) -> None:
+    hub.files = builtin_files
+    nutshell("pull", NAME, real=True, env=own)
+    done = nutshell("models", "--json", real=True, env=own)
+    rows = {row["name"]: row for row in map(json.loads, done.stdout.splitlines())}
+    assert (rows[NAME]["installed"], rows[NAME]["verdict"]) == (True, "runs well"), rows[NAME]
+    assert rows[NAME]["title"].startswith("from hf:owner/name@")
+
+
 def test_verify_finds_a_flipped_bit_and_pull_mends_it(
     nutshell: Run, hub: Hub, own: dict[str, str], tmp_path: Path
 ) -> None:

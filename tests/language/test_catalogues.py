@@ -74,7 +74,7 @@ def _nutshell(*words: str, **environment: str) -> subprocess.CompletedProcess[st
 )
 def test_an_error_in_chinese(words: tuple[str, ...], environment: dict[str, str], tmp_path: Path) -> None:
     done = _nutshell("inspect", str(tmp_path / "没有.png"), *words, **environment)
-    assert done.returncode == 3
+    assert done.returncode == 2
     error, hint = done.stderr.splitlines()
     assert CHINESE.search(error.replace("没有", ""))
     assert "没有.png" in error
@@ -96,5 +96,5 @@ def test_a_language_that_is_not_there() -> None:
 
 def test_json_stays_english(tmp_path: Path) -> None:
     done = _nutshell("inspect", str(tmp_path / "none.png"), "--json", "--lang", "zh")
-    assert done.returncode == 3
+    assert done.returncode == 2
     assert not CHINESE.search(done.stderr)

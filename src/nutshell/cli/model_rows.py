@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nutshell.language import tr
+from nutshell.language import Text, tr
 from nutshell.settings import Settings
 
 if TYPE_CHECKING:
     from nutshell.pipeline.outlook import Outlook
     from nutshell.plan import Planner
-    from nutshell.store.places import Places
+    from nutshell.store.places import Place, Places
 
 HERE = tr("here")
 UNKNOWN = tr("unknown")
@@ -39,7 +39,7 @@ def model_rows(planner: Planner, settings: Settings) -> list[Row]:
     from nutshell.store.places import Places
 
     places = Places.of(settings)
-    return best_first([*known(planner, places, Wish(settings["size"], settings["steps"])), *given(planner, places)])
+    return best_first([*known(planner, places, Wish(settings["size"], settings["steps"])), *others(planner, places)])
 
 
 def known(planner: Planner, places: Places, wish: Any) -> Iterator[Row]:
@@ -63,23 +63,50 @@ def known(planner: Planner, places: Places, wish: Any) -> Iterator[Row]:
         yield Row(card.name, card.title, card.licence, card.commercial, here, text, card.download_bytes, expected)
 
 
-def given(planner: Planner, places: Places) -> Iterator[Row]:
-    """Model folders and single files in the user's own folder."""
+def others(planner: Planner, places: Places) -> Iterator[Row]:
+    """What has no card: fetched from any repository, or folders and files in the user's own folder and on sticks."""
+    from nutshell.catalogue import cards
     from nutshell.errors import UsageError
     from nutshell.pipeline.outlook import outlook
     from nutshell.store import Found
 
-    folder: Path | None = places.yours
-    if folder is None:
-        return
-    if not folder.is_dir():
+    if places.yours is not None and not places.yours.is_dir():
         raise UsageError(
-            tr("there is no folder of models {folder}", folder=folder), tr("correct --models, or NUTSHELL_MODELS")
+            tr("there is no folder of models {folder}", folder=places.yours), tr("correct --models, or NUTSHELL_MODELS")
         )
-    for path in sorted(folder.iterdir()):
+    seen = set(cards())
+    for place in places:
+        for name, path, title, licence in (*_stored(place), *_plain(place)):
+            if name not in seen:
+                seen.add(name)
+                yield Row(name, title, licence, None, True, HERE, None, outlook(None, planner, Found(path)))
+
+
+def _stored(place: Place) -> Iterator[tuple[str, Path, Text, str]]:
+    """(name, path, title, licence) of the models of a store; those that are damaged are left to `nutshell list`."""
+    from nutshell.cli.fetching import origin_text
+    from nutshell.store.places import opened
+
+    store = place.store
+    for name, manifest in store.manifests().items() if store is not None else ():
+        if store is not None and store.is_whole(name):
+            origin = origin_text(manifest.source, manifest.revision) or str(place.folder)
+            yield name, opened(store, name), tr("from {source}", source=origin), manifest.licence
+
+
+def _plain(place: Place) -> Iterator[tuple[str, Path, Text, str]]:
+    """(name, path, title, licence) of model folders and single files as one downloads them."""
+    if place.kind == "store":
+        return
+    title = tr("yours: {path}") if place.kind == "yours" else tr("on a removable drive: {path}")
+    try:
+        paths = sorted(place.folder.iterdir())
+    except OSError:
+        # A stick may be pulled out at any moment.
+        return
+    for path in paths:
         if (path / "model_index.json").exists() or path.suffix == ".safetensors":
-            title = tr("yours: {path}", path=path)
-            yield Row(path.name, title, "", None, True, HERE, None, outlook(None, planner, Found(path)))
+            yield path.name, path, tr(title.template, path=path), ""
 
 
 def best_first(rows: Sequence[Row]) -> list[Row]:
