@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import shlex
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fat import NoFat, fat_disk
 from tests.test_start_sh import folder, make_wheel, pytestmark, quick_python, start, tools
 
 __all__ = ["folder", "pytestmark", "quick_python"]  # the fixtures and the reasons to skip, for pytest
@@ -276,20 +278,17 @@ def test_a_noexec_mount_is_passed_over(folder: Path) -> None:
 
 
 @ROOT
-@pytest.mark.skipif(shutil.which("mkfs.vfat") is None, reason="no mkfs.vfat (Debian package dosfstools)")
 def test_a_fat_stick(folder: Path) -> None:
-    image = folder.parent / "stick.img"
-    image.write_bytes(b"")
-    os.truncate(image, 40 << 20)
-    subprocess.run(["mkfs.vfat", "-F", "32", image], check=True, capture_output=True)
+    stack = contextlib.ExitStack()
     stick = folder.parent / "stick 棒"
-    stick.mkdir()
-    probe = f"mount -o loop,iocharset=utf8 {shlex.quote(str(image))} {shlex.quote(str(stick))}"
-    if subprocess.run(["unshare", "--mount", "sh", "-c", probe], capture_output=True).returncode:
-        pytest.skip("this kernel mounts no FAT file system")
-    copy = f'{probe}; cp -r "$folder/." {shlex.quote(str(stick))}; folder={shlex.quote(str(stick))}'
-    assert in_mounts(copy, folder).stdout == "ran|x\n"
-    assert (folder.parent / "home" / ".local" / "share" / "nutshell" / "venv" / ".ready").exists()
+    try:
+        stack.enter_context(fat_disk(folder.parent / "stick.img", stick, 40))
+    except NoFat as error:
+        pytest.skip(str(error))
+    with stack:
+        shutil.copytree(folder, stick, dirs_exist_ok=True, copy_function=shutil.copyfile)
+        assert in_mounts(":", stick).stdout == "ran|x\n"
+        assert (folder.parent / "home" / ".local" / "share" / "nutshell" / "venv" / ".ready").exists()
 
 
 @ROOT

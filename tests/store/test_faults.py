@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gzip
 import os
@@ -14,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from nutshell.errors import FetchError, StoreError
+from nutshell.errors import FetchError, ModelError, StoreError
 from nutshell.store.store import Store
 from nutshell.store.web import Pace, Web
+from tests.fat import NoFat, fat_disk
 from tests.store.conftest import WEIGHTS, Fetch, Story, content, hugging_face, needed
 from tests.store.hub import Fault, Handler, Hub, serving, sha256
 
@@ -307,27 +309,24 @@ def test_a_read_only_disk_is_told_and_its_models_are_used(fetch: Fetch, hub: Hub
 
 @as_root
 def test_a_fat_stick(fetch: Fetch, hub: Hub, tmp_path: Path) -> None:
-    image, folder = tmp_path / "fat.img", tmp_path / "fat"
-    folder.mkdir()
-    with image.open("wb") as file:
-        file.truncate(16_000_000)
+    stack = contextlib.ExitStack()
     try:
-        subprocess.run(["mkfs.vfat", str(image)], check=True, capture_output=True)
-        subprocess.run(["mount", "-o", "loop", str(image), str(folder)], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"no FAT here: {error}")
-    try:
-        store = Store(folder / "store")
+        stack.enter_context(fat_disk(tmp_path / "disk.img", tmp_path / "stick", 16))
+    except NoFat as error:
+        pytest.skip(str(error))
+    with stack:
+        store = Store(tmp_path / "stick" / "store")
         fetch(hub, store=store)
         fetch(hub, store=store, name="tiny2")
         whole(store, hub)
+        # The disk knows one name for both.
+        with pytest.raises(ModelError, match="some disks cannot tell it from 'TINY'"):
+            fetch(hub, store=store, name="TINY")
         store.remove("tiny2")
         whole(store, hub)
         hub.asked.clear()
         fetch(hub, store=store)
         assert hub.asked == []
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_disk_without_links_downloads_nothing_twice(fetch: Fetch, hub: Hub, tmp_path: Path) -> None:
