@@ -370,7 +370,7 @@ def test_what_a_machine_can_run(name: str) -> None:
 def test_measuring() -> None:
     rates = Rates({"f32": 1e11}, 1e10, 1e9)
     for kept in (None, Path("/kept")):
-        told = "\n".join(bench.lines(rates, "onnx", Path("/models"), kept, 3.0))
+        told = "\n".join(bench.lines(rates, "onnx", kept, 3.0))
         assert untranslated(told) == [], told
 
 

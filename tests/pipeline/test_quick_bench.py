@@ -18,11 +18,22 @@ def test_every_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "deep" / "weights.bin").write_bytes(bytes(1 << 20))
     (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
     engine = open_engine("openvino")
-    rates = quick_bench.measure_rates(engine, tmp_path, 10**9)
+    rates = quick_bench.measure_rates(engine, [tmp_path], 10**9)
     assert rates.operations_per_second.keys() == {*engine.precisions, "int8"}
     figures = [*rates.operations_per_second.values(), rates.memory_bytes_per_second, rates.read_bytes_per_second]
     assert all(1e6 < figure < 1e16 for figure in figures)
+    assert 1e-6 < rates.node_build_seconds < 1
     assert not rates.guessed
+
+
+def test_a_folder_without_a_model_says_nothing_of_the_disk(tmp_path: Path) -> None:
+    (tmp_path / "store.lock").touch()
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / "weights.bin").write_bytes(bytes(1 << 20))
+    assert quick_bench.read_rate([tmp_path / "none", tmp_path / "models"]) > 0
+    (models / "weights.bin").unlink()
+    assert quick_bench.read_rate([tmp_path]) == 0
 
 
 def test_the_operations_are_those_of_the_cost_interpreter() -> None:

@@ -36,6 +36,7 @@ def main(given: Sequence[str]) -> int:
     from nutshell.machine import probe
     from nutshell.pipeline.quick_bench import measure_rates
     from nutshell.plan import installed_engines, keep_rates, rates_key
+    from nutshell.store import builtin_folder
     from nutshell.store.places import Places
 
     begun, machine, installed = time.perf_counter(), probe(gpus=False), installed_engines()
@@ -43,24 +44,26 @@ def main(given: Sequence[str]) -> int:
     if name is None:
         raise EngineUnavailable(tr("no engine is installed"), tr("pip install openvino"))
     folder = models_folder(Places.of(settings))
-    rates = measure_rates(open_engine(name), folder, machine.usable_bytes)
+    rates = measure_rates(open_engine(name), (folder, builtin_folder()), machine.usable_bytes)
     kept = keep_rates(rates, rates_key(machine.cpu, installed.openvino))
     if settings["json"]:
         print(json.dumps(_plain(rates, name, kept, time.perf_counter() - begun)))
     else:
-        for line in lines(rates, name, folder, kept, time.perf_counter() - begun):
+        for line in lines(rates, name, kept, time.perf_counter() - begun):
             print(line)
     return 0
 
 
-def lines(rates: Rates, engine: str, folder: Path, kept: Path | None, seconds: float) -> Iterator[str]:
+def lines(rates: Rates, engine: str, kept: Path | None, seconds: float) -> Iterator[str]:
     """For people."""
     yield words(tr("measured in {seconds:.0f} s, with {engine}:", seconds=seconds, engine=engine))
     for precision, rate in rates.operations_per_second.items():
         yield _row(one_line(precision), f"{rate / 1e9:8,.0f}", tr("thousand million operations a second"))
     yield _row(words(tr("memory")), f"{rates.memory_bytes_per_second / 1e9:8,.1f}", tr("GB a second"))
     disk = f"{rates.read_bytes_per_second / 1e9:8,.1f}"
-    yield _row(words(tr("disk")), disk, tr("GB a second, from {folder}", folder=folder))
+    yield _row(words(tr("disk")), disk, tr("GB a second, reading a model"))
+    built = f"{rates.node_build_seconds * 1e3:8,.1f}"
+    yield _row(words(tr("graph")), built, tr("ms to make ready one node of it"))
     yield words(UNKEPT if kept is None else tr("kept in {path}", path=kept))
 
 
@@ -74,6 +77,7 @@ def _plain(rates: Rates, engine: str, kept: Path | None, seconds: float) -> dict
         "operations_per_second": dict(rates.operations_per_second),
         "memory_bytes_per_second": rates.memory_bytes_per_second,
         "read_bytes_per_second": rates.read_bytes_per_second,
+        "node_build_seconds": rates.node_build_seconds,
         "seconds": round(seconds, 3),
         "kept": str(kept) if kept is not None else None,
     }

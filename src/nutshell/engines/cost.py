@@ -26,12 +26,14 @@ class Cost:
     operations: floating-point operations, a multiply-add counted as two. weight_bytes: as stored, each
     tensor once. parameters: stored values. peak_activation_bytes: the most that is alive at once in
     float32 (a quantized value in one byte), freed after last use, attention scores not counted (engines fuse them).
+    nodes: of the graph, inputs included.
     """
 
     operations: int
     weight_bytes: int
     parameters: int
     peak_activation_bytes: int
+    nodes: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +56,11 @@ class CostOps:
     def value(self, shape: Shape) -> Shaped:
         """A new input value."""
         return self._emit(shape, ())
+
+    @property
+    def nodes(self) -> int:
+        """Values that were made, those of the inputs among them."""
+        return len(self._bytes)
 
     def peak_bytes(self) -> int:
         """Most bytes alive at once when every value is freed after its last use."""
@@ -187,6 +194,7 @@ def price(network: Network, weights: Weights) -> Cost:
         weight_bytes=sum(tensor.nbytes for tensor in stored),
         parameters=sum(tensor.size for tensor in stored),
         peak_activation_bytes=ops.peak_bytes(),
+        nodes=ops.nodes,
     )
 
 

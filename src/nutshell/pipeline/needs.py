@@ -106,8 +106,15 @@ def _need(model: str, recipe: Recipe, needed: Mapping[str, Network], weights: Ma
 
 def _stage(name: str, network: Network, weights: Weights, recipe: Recipe) -> StageNeed:
     cost = price(network, weights)
-    passes = recipe.passes(network.part)
-    return StageNeed(name, cost.parameters, cost.weight_bytes, cost.peak_activation_bytes, cost.operations, passes)
+    return StageNeed(
+        name,
+        cost.parameters,
+        cost.weight_bytes,
+        cost.peak_activation_bytes,
+        cost.operations,
+        recipe.passes(network.part),
+        cost.nodes,
+    )
 
 
 def _unet_config(shapes: Mapping[str, Any]) -> UNetConfig:

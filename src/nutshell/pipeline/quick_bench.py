@@ -6,7 +6,7 @@ import contextlib
 import os
 import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from nutshell.engines import Engine
+from nutshell.engines.cost import price
 from nutshell.errors import EngineError
-from nutshell.networks import layers
+from nutshell.networks import layers, unet
 from nutshell.networks.ops import Input, Int8Weight, Network, Ops
+from nutshell.pipeline.facts import read_unet
 from nutshell.plan import Rates
-from nutshell.weights import Tensor, Weights
+from nutshell.settings import DEFAULT_MODEL
+from nutshell.store import find
+from nutshell.weights import Tensor, Weights, open_checkpoint
 
 # A level of Stable Diffusion at 512 pixels, where most of its time goes: 3x3 convolution, then feed-forward.
 _CHANNELS, _INNER, _SIDE = 640, 2560, 32
@@ -31,14 +35,16 @@ _SHAPES = {
     "down.weight": (_CHANNELS, _INNER),
     "down.bias": (_CHANNELS,),
 }
+_TOKENS = 77
 _ENOUGH_SECONDS, _MOST_ROUNDS = 0.6, 20
 _COPIED_BYTES = 256 << 20  # More than any common processor caches.
 _READ_BYTES = 256 << 20
 _PIECE_BYTES = 4 << 20
+_LEAST_READ_BYTES = 1 << 20  # less says nothing of a disk
 
 
-def measure_rates(engine: Engine, models: Path, usable_bytes: int) -> Rates:
-    """Rates of the processor, of memory, and of reading the largest file below `models`.
+def measure_rates(engine: Engine, models: Sequence[Path], usable_bytes: int) -> Rates:
+    """Rates of the processor, of memory, of reading from the first of `models` that holds a model, and of building.
 
     usable_bytes: free memory, of which a small part is taken. A precision that the engine refuses is left out.
     """
@@ -47,7 +53,7 @@ def measure_rates(engine: Engine, models: Path, usable_bytes: int) -> Rates:
         with contextlib.suppress(EngineError):
             rates[precision] = operation_rate(engine, precision)
     block = min(_COPIED_BYTES, usable_bytes // 8)
-    return Rates(rates, copy_rate(block), read_rate(models), guessed=False)
+    return Rates(rates, copy_rate(block), read_rate(models), node_build_seconds(engine), guessed=False)
 
 
 def operation_rate(engine: Engine, precision: str, threads: int | None = None) -> float:
@@ -84,10 +90,26 @@ def copy_rate(size: int) -> float:
     return 2 * size / max(statistics.median(seconds), 1e-9)
 
 
-def read_rate(folder: Path) -> float:
-    """Bytes per second of reading the largest file below `folder`, from its disk where the system lets go of its
-    pages (Linux), else perhaps from memory."""
-    path = max(_files(folder), key=lambda file: file.stat().st_size)
+def node_build_seconds(engine: Engine) -> float:
+    """Seconds that the engine takes to make ready one node of a graph: of the built-in denoiser, which is small."""
+    found = find(DEFAULT_MODEL)
+    with open_checkpoint(found.path, base=found.base).open("unet") as part:
+        config = read_unet(part)
+        network = unet.denoiser(config, config.sample_size, config.sample_size, _TOKENS)
+        begun = time.perf_counter()
+        engine.compile(network, part.weights, "f32").close()
+        return (time.perf_counter() - begun) / price(network, part.weights).nodes
+
+
+def read_rate(folders: Sequence[Path]) -> float:
+    """Bytes per second of reading the largest file below the first of `folders` that has one worth it.
+
+    From its disk where the system lets go of its pages (Linux), else perhaps from memory. 0 where there is none.
+    """
+    largest = (max(_files(folder), key=_size, default=None) for folder in folders)
+    path = next((path for path in largest if path is not None and _size(path) >= _LEAST_READ_BYTES), None)
+    if path is None:
+        return 0.0
     with path.open("rb", buffering=0) as stream:
         advise = getattr(os, "posix_fadvise", None)
         if advise is not None:
@@ -97,6 +119,10 @@ def read_rate(folder: Path) -> float:
         while done < _READ_BYTES and (piece := stream.read(_PIECE_BYTES)):
             done += len(piece)
         return done / max(time.perf_counter() - begun, 1e-9)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
 
 
 def _files(folder: Path) -> Iterator[Path]:

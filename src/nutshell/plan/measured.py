@@ -25,6 +25,7 @@ def keep_rates(rates: Rates, key: str, folder: Path | None = None) -> Path | Non
         "operations_per_second": dict(rates.operations_per_second),
         "memory_bytes_per_second": rates.memory_bytes_per_second,
         "read_bytes_per_second": rates.read_bytes_per_second,
+        "node_build_seconds": rates.node_build_seconds,
     }
     return path if write_table(path, {**read_table(path), key: row}) else None
 
@@ -44,5 +45,6 @@ def kept_rates(key: str, otherwise: Rates, folder: Path | None = None) -> Rates:
         operations_per_second=measured,
         memory_bytes_per_second=positive(row.get("memory_bytes_per_second")) or otherwise.memory_bytes_per_second,
         read_bytes_per_second=positive(row.get("read_bytes_per_second")) or otherwise.read_bytes_per_second,
+        node_build_seconds=positive(row.get("node_build_seconds")) or otherwise.node_build_seconds,
         guessed=False,
     )

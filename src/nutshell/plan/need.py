@@ -10,7 +10,7 @@ class StageNeed:
     """What the cost interpreter says of one stage.
 
     weight_bytes: as stored. activation_bytes: the most that is alive at once, in float32. operations: of one pass,
-    a multiply-add counted as two. passes: for one picture.
+    a multiply-add counted as two. passes: for one picture. nodes: of its graph.
     """
 
     name: str
@@ -19,6 +19,7 @@ class StageNeed:
     activation_bytes: int
     operations: int = 0
     passes: int = 1
+    nodes: int = 0
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,9 @@ _MEMORY_BYTES_ELSE = 15e9
 # Sequential reading: hard disk, USB stick, solid state.
 _DISK_BYTES, _STICK_BYTES, _SSD_BYTES = 100e6, 60e6, 400e6
 
+# Between a server core of 2024 (0.6 ms) and one of half its speed (2.6 ms).
+_NODE_BUILD_SECONDS = 1.5e-3
+
 # A card's memory goes with its speed: from GTX 1050 to RTX 4090 0.7 to 3.4 TFLOP/s in float32 for each GB.
 _CARD_OPERATIONS_PER_BYTE = 0.9e3
 _CARD_BYTES_ELSE = 4e9
@@ -32,11 +35,15 @@ _APPLE_CARD = 2.6e12  # M1, the smallest.
 
 @dataclass(frozen=True)
 class Rates:
-    """operations_per_second: by precision ("f32", "bf16", "f16", "int8"), of a large product. guessed: not measured."""
+    """operations_per_second: by precision ("f32", "bf16", "f16", "int8"), of a large product. guessed: not measured.
+
+    node_build_seconds: what an engine takes to make ready one node of a graph, beside its weights.
+    """
 
     operations_per_second: Mapping[str, float]
     memory_bytes_per_second: float
     read_bytes_per_second: float
+    node_build_seconds: float = _NODE_BUILD_SECONDS
     guessed: bool = True
 
     def of(self, precision: str) -> float:

@@ -23,11 +23,15 @@ _SHARE = {
 _LEAN_SHARE = 0.72
 _CARD_SHARE = 0.35
 _IMPORT_SECONDS = {"openvino": 0.5, "onnx": 0.3, "torch": 3.7, "numpy": 0.2}
-# Packing weights, in values per second and operation rate of the processor: 323 million in 0.7 s at 473 GFLOP/s.
-_PACKED_PER_OPERATION = 1e-3
+# Packing weights reads and writes each value some times: bytes moved for one value.
+_PACKED_BYTES = 50.0
+# What a node takes in each pass beside its operations.
+_NODE_PASS_SECONDS = 6e-6
 # ONNX Runtime widens and lays out weights four times as slowly; in place it widens those in half precision each pass.
 _PACKING_TIMES = {"onnx": 4.0}
 _WIDENING_TIMES = 0.33
+# Making a graph ready, by OpenVINO's time for it, which is what is measured; eager PyTorch makes none.
+_BUILD_TIMES = {"onnx": 0.3, "torch": 0.0, "numpy": 0.0}
 _PASS_SECONDS = 0.002  # Python, the sampler, the call itself.
 
 
@@ -51,6 +55,7 @@ def predicted_seconds(
         load += stage.weight_bytes / processor.read_bytes_per_second
         if not offer.lean:
             load += packing_seconds(stage, processor) * _PACKING_TIMES.get(offer.engine, 1.0)
+        load += stage.nodes * processor.node_build_seconds * _BUILD_TIMES.get(offer.engine, 1.0)
         seconds = stage.passes * pass_seconds(stage, offer, precision, rates)
         running += seconds
         if stage.name == "unet":
@@ -65,9 +70,10 @@ def pass_seconds(stage: StageNeed, offer: Offer, precision: str, rates: Rates) -
     computing = stage.operations / (rates.of(precision) * share)
     if offer.lean and stage.weight_bytes < VALUE_BYTES["f32"] * stage.parameters:
         computing += packing_seconds(stage, rates) * _WIDENING_TIMES
-    return computing + weights / rates.memory_bytes_per_second + _PASS_SECONDS
+    overhead = _PASS_SECONDS + stage.nodes * _NODE_PASS_SECONDS
+    return computing + weights / rates.memory_bytes_per_second + overhead
 
 
 def packing_seconds(stage: StageNeed, processor: Rates) -> float:
     """To bring a stage's weights into the layout that an engine computes with."""
-    return stage.parameters / (processor.of("f32") * _PACKED_PER_OPERATION)
+    return stage.parameters * _PACKED_BYTES / processor.memory_bytes_per_second
