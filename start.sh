@@ -28,11 +28,17 @@ for package in ("numpy", "PIL", "tokenizers", "onnxruntime", "openvino"):
                     sys.exit(f"{package}: {error}")
 '
 
-say() { printf 'nutshell: %s\n' "$*" >&2; }
+# ---- what is said: each sentence stands here in English and in Chinese
+
+chinese=
+case ${NUTSHELL_LANG:-${LANGUAGE:-${LC_ALL:-${LC_MESSAGES:-${LANG:-}}}}} in zh* | ZH*) chinese=yes ;; esac
+
+either() { if [ -n "$chinese" ]; then printf '%s' "$2"; else printf '%s' "$1"; fi; }
+say() { printf 'nutshell: %s\n' "$(either "$@")" >&2; }
 tell() { [ ! -t 2 ] || say "$@"; } # progress, for a person
-fail() {
-    say "error: $1"
-    [ $# -lt 2 ] || printf 'hint: %s\n' "$2" >&2
+fail() { # what happened in both languages, then what to do in both
+    say "error: $1" "错误：$2"
+    [ $# -lt 4 ] || printf '%s\n' "$(either "hint: $3" "提示：$4")" >&2
     exit 1
 }
 
@@ -53,7 +59,8 @@ find_here() { # sets here: the folder of this file, or the current one where thi
         link=${link#*"$self -> "}
         case $link in /*) self=$link ;; *) self=$(folder_of "$self")/$link ;; esac
     done
-    here=$(CDPATH='' cd -- "$(folder_of "$self")" 2>/dev/null && pwd -P) || fail "cannot enter the folder of $self"
+    here=$(CDPATH='' cd -- "$(folder_of "$self")" 2>/dev/null && pwd -P) ||
+        fail "cannot enter the folder of $self" "无法进入 $self 所在的文件夹"
 }
 
 folder_of() { case $1 in */*) printf '%s/' "${1%/*}" ;; *) echo . ;; esac }
@@ -78,11 +85,16 @@ find_source() { # sets wheels, kind and wanted: what is installed, from where, a
         content=$(sizes_in "$here/src")
     elif [ -n "$piped" ]; then
         fail "this script came through a pipe, and the folder $here holds nothing to install" \
-            "go to the folder of Nutshell (or to one that its tools/make_wheels.py made) and run it there: sh start.sh"
+            "这个脚本是从管道读入的，而文件夹 $here 里没有可以安装的东西" \
+            "go to the folder of Nutshell (or to one that its tools/make_wheels.py made) and run it there: sh start.sh" \
+            "进入 Nutshell 的文件夹（或用其中 tools/make_wheels.py 做好的文件夹），在那里运行：sh start.sh"
     else
-        fail "$here holds start.sh but nothing to install" "copy the whole folder of Nutshell, or a folder wheels/ with it"
+        fail "$here holds start.sh but nothing to install" "$here 里只有 start.sh，没有可以安装的东西" \
+            "copy the whole folder of Nutshell, or a folder wheels/ with it" \
+            "请复制整个 Nutshell 文件夹，或把文件夹 wheels/ 也一起复制"
     fi
-    [ -f "$lock" ] || fail "requirements.lock is missing in $here" "copy the whole folder of Nutshell again"
+    [ -f "$lock" ] || fail "requirements.lock is missing in $here" "$here 里缺少 requirements.lock" \
+        "copy the whole folder of Nutshell again" "请重新复制整个 Nutshell 文件夹"
     wanted="$kind $content $(cat -- "$here/pyproject.toml" "$lock" 2>/dev/null | cksum)"
 }
 
@@ -155,8 +167,11 @@ choose_place() { # sets place: where to prepare an environment
         fi
     done
     [ -n "$place" ] ||
-        fail "neither $here nor ${home:-your home (HOME is not set)} nor /var/tmp can hold a Python environment (read-only, noexec, or without links)" \
-            "say where programs may be put:  XDG_DATA_HOME=/some/folder sh start.sh"
+        fail \
+            "neither $here nor ${home:-your home (HOME is not set)} nor /var/tmp can hold a Python environment (read-only, noexec, or without links)" \
+            "${here}、${home:-主目录（没有设置 HOME）}和 /var/tmp 都不能存放 Python 环境（只读、noexec，或不支持链接）" \
+            "say where programs may be put:  XDG_DATA_HOME=/some/folder sh start.sh" \
+            "请指定可以存放程序的文件夹：XDG_DATA_HOME=/some/folder sh start.sh"
 }
 
 # The last thing that is written into an environment is the file .ready: what was installed, and every package's
@@ -273,35 +288,49 @@ ask() { # $1: a question; answered yes by --yes. The script itself may be what s
     case $answer in [nN]*) return 1 ;; esac
 }
 
-system_install() { # $1: what is lacking, a sentence; $2: the command that brings it
-    case $2 in
+system_install() { # $1, $2: what is lacking, a sentence in both languages; $3: the command that brings it
+    case $3 in
         brew*) ;; # Homebrew refuses to run as root
-        *) [ "$(id -u)" = 0 ] || fail "$1" "ask an administrator of this machine to run this line, then start again:  sudo sh -c '$2'" ;;
+        *)
+            [ "$(id -u)" = 0 ] || fail "$1" "$2" \
+                "ask an administrator of this machine to run this line, then start again:  sudo sh -c '$3'" \
+                "请这台电脑的管理员运行这一行，然后重新启动：  sudo sh -c '$3'"
+            ;;
     esac
-    say "$1"
-    ask "nutshell: install it now?  $2
-" || fail "nothing was installed" "run:  $2   (or start again with --yes)"
-    tell "installing: $2"
-    sh -c "$2" </dev/null >&2 && return
-    hint="it needs a network and free space; mend what it says, or run it yourself:  $2"
+    say "$1" "$2"
+    ask "nutshell: $(either "install it now?" "现在安装吗？")  $3
+" || fail "nothing was installed" "什么都没有安装" \
+        "run:  $3   (or start again with --yes)" "请运行：  $3   （或加上 --yes 重新启动）"
+    tell "installing: $3" "正在安装：$3"
+    sh -c "$3" </dev/null >&2 && return
+    advise "it needs a network and free space; mend what it says, or run it yourself:  $3" \
+        "这需要网络和磁盘空间；请按它的提示处理，或自己运行：  $3"
     if grep -qi '^id=.*ubuntu' /etc/os-release 2>/dev/null; then
-        hint="$hint   (on Ubuntu, the part universe must be on:  add-apt-repository universe)"
+        advise "$hint   (on Ubuntu, the part universe must be on:  add-apt-repository universe)" \
+            "$hint   （在 Ubuntu 上要先启用 universe：  add-apt-repository universe）"
     fi
-    fail "the system's package manager did not install it (its messages stand above)" "$hint"
+    fail "the system's package manager did not install it (its messages stand above)" \
+        "系统的软件包管理器没有装上（它的信息在上面）" "$hint" "$hint"
 }
 
 need_python() {
     find_python && return
     if [ -n "$others" ]; then
         fail "the folder $wheels holds packages for Python $(versions_in_wheels)and this system has another version" \
-            "make the folder again for this one (python3 tools/make_wheels.py --python 3.${others#cp3}), or move it away and start with a network"
+            "文件夹 $wheels 里是给 Python $(versions_in_wheels)用的软件包，而这个系统是别的版本" \
+            "make the folder again for this one (python3 tools/make_wheels.py --python 3.${others#cp3}), or move it away and start with a network" \
+            "请为这个版本重新制作（python3 tools/make_wheels.py --python 3.${others#cp3}），或把它移走后联网启动"
     fi
     needed="Python 3.10 or newer with its module venv is needed, and was not found."
+    needed_zh="需要 Python 3.10 或更高版本及其模块 venv，但没有找到。"
     get=$(python_command)
-    [ -n "$get" ] || fail "$needed" "install it from https://www.python.org/downloads/"
-    system_install "$needed" "$get"
-    find_python || fail "the Python of this system is still older than 3.10, lacks its module venv, or does not fit $here/wheels" \
-        "install a newer one from https://www.python.org/downloads/"
+    [ -n "$get" ] || fail "$needed" "$needed_zh" \
+        "install it from https://www.python.org/downloads/" "请从 https://www.python.org/downloads/ 安装"
+    system_install "$needed" "$needed_zh" "$get"
+    find_python || fail \
+        "the Python of this system is still older than 3.10, lacks its module venv, or does not fit $here/wheels" \
+        "这个系统的 Python 仍然低于 3.10、缺少模块 venv，或与 $here/wheels 不匹配" \
+        "install a newer one from https://www.python.org/downloads/" "请从 https://www.python.org/downloads/ 安装更新的版本"
 }
 
 # ---- the environment
@@ -316,18 +345,22 @@ free_mb() { # of the disk that holds $1; nothing where df does not say
 prepare() {
     folder=${place%/*}
     rm -f -- "$place/.ready" # first: whatever is killed from here on, this is not taken for whole
-    [ ! -d "$place" ] || tell "removing the environment that was there"
-    rm -rf -- "$place" || fail "cannot remove the broken environment $place" "delete that folder by hand, then start again"
+    [ ! -d "$place" ] || tell "removing the environment that was there" "正在删除原有的环境"
+    rm -rf -- "$place" || fail "cannot remove the broken environment $place" "无法删除损坏的环境 $place" \
+        "delete that folder by hand, then start again" "请手动删除这个文件夹，然后重新启动"
 
     free=$(free_mb "$folder")
     [ "${free:-$NEED_MB}" -ge "$NEED_MB" ] ||
         fail "the disk of $folder has $free MB free, and preparing needs $NEED_MB MB" \
-            "free some space there, then start again"
+            "$folder 所在的磁盘只剩 $free MB，而准备环境需要 $NEED_MB MB" \
+            "free some space there, then start again" "请在那里腾出空间，然后重新启动"
 
     log=$place.log
-    printf '' >"$log" || fail "cannot write $log" "free some space, then start again"
-    tell "preparing, once; this takes some minutes (1/3: an environment in $place)"
-    "$python" -m venv "$place" >>"$log" 2>&1 || broken "$python could not make an environment"
+    printf '' >"$log" || fail "cannot write $log" "无法写入 $log" \
+        "free some space, then start again" "请腾出空间，然后重新启动"
+    tell "preparing, once; this takes some minutes (1/3: an environment in $place)" \
+        "正在准备，只需一次，要几分钟（1/3：在 $place 建立环境）"
+    "$python" -m venv "$place" >>"$log" 2>&1 || broken "$python could not make an environment" "$python 无法建立环境"
 
     # Not in /tmp: that may be a small part of the memory. Here its space is what was checked above, and it goes
     # away with a broken attempt.
@@ -340,7 +373,7 @@ prepare() {
     fi
     unset PIP_TARGET PIP_PREFIX PIP_USER PIP_ROOT PIP_REQUIREMENT PIP_CONSTRAINT PIP_DRY_RUN
 
-    tell "2/3: the packages${wheels:+, from $wheels}"
+    tell "2/3: the packages${wheels:+, from $wheels}" "2/3：软件包${wheels:+，来自 $wheels}"
     pip --require-hashes -r "$lock"
     tell "3/3: nutshell"
     case $kind in
@@ -353,7 +386,7 @@ prepare() {
     rm -rf -- "$place/tmp" "$place.cache"
     # A machine that is switched off now must not find the mark without what it vouches for.
     "$place/bin/python" -c 'import os; os.sync()' || :
-    if ! finish; then broken "the environment could not be finished"; fi
+    if ! finish; then broken "the environment could not be finished" "无法完成环境的准备"; fi
     rm -f -- "$log"
 }
 
@@ -369,67 +402,85 @@ pip() {
     # Not --quiet, which hides why an index was not reached; all of it goes to the log.
     set -- --progress-bar off --no-input --no-compile --disable-pip-version-check "$@"
     if [ -n "$wheels" ]; then set -- --no-index --find-links "$wheels" "$@"; fi
-    "$place/bin/python" -m pip install "$@" </dev/null >>"$log" 2>&1 || broken "the packages could not be installed"
+    "$place/bin/python" -m pip install "$@" </dev/null >>"$log" 2>&1 || broken "the packages could not be installed" \
+        "无法安装软件包"
 }
 
-broken() { # $1: what could not be done; the log says why
+because() { why=$(either "$@"); }
+advise() { hint=$(either "$@"); }
+
+broken() { # $1, $2: what could not be done, in both languages; the log says why
     free=$(free_mb "${place%/*}")
     grep -i 'error\|warning\|retrying' "$log" 2>/dev/null | tail -n 4 >&2 || :
     proxy=${https_proxy:-${HTTPS_PROXY:-${http_proxy:-${HTTP_PROXY:-${all_proxy:-${ALL_PROXY:-}}}}}}
     case $proxy in *@*) proxy=${proxy##*@} ;; esac # without the password
     if grep -qi 'no space left\|disk quota' "$log" || [ "${free:-99}" -lt 8 ]; then
-        why="the disk is full (${free:-0} MB were free on it)"
-        hint="free $NEED_MB MB"
+        because "the disk is full (${free:-0} MB were free on it)" "磁盘已满（当时剩 ${free:-0} MB）"
+        advise "free $NEED_MB MB" "请腾出 $NEED_MB MB"
     elif grep -qi 'proxyerror\|cannot connect to proxy\|tunnel connection failed\|proxy authentication' "$log"; then
-        why="the proxy ${proxy:-of this machine} refused the connection"
-        hint="correct or remove http_proxy and https_proxy, or ask who runs the proxy"
+        because "the proxy ${proxy:-of this machine} refused the connection" \
+            "代理 ${proxy:-（这台电脑的）} 拒绝了连接"
+        advise "correct or remove http_proxy and https_proxy, or ask who runs the proxy" \
+            "请改正或删除 http_proxy 和 https_proxy，或询问代理的管理者"
     elif grep -qi 'certificate' "$log"; then
-        why="the certificate of the package index was not accepted"
-        hint="look at the date of this machine; behind a company's gateway, set PIP_CERT to the file of its certificate"
+        because "the certificate of the package index was not accepted" "软件包源的证书没有通过验证"
+        advise "look at the date of this machine; behind a company's gateway, set PIP_CERT to the file of its certificate" \
+            "请检查这台电脑的日期；如果在公司网关后面，请把 PIP_CERT 设为其证书文件"
     elif grep -qi 'do not match the hashes\|hashes are required\|bad magic number\|badzipfile\|is not a zip\|is invalid' "$log"; then
-        why="a package is damaged: it is not what was published"
-        hint="copy or make the folder wheels/ again, or delete pip's cache (${PIP_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/pip})"
+        because "a package is damaged: it is not what was published" "有软件包已损坏，与发布的不同"
+        advise "copy or make the folder wheels/ again, or delete pip's cache (${PIP_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/pip})" \
+            "请重新复制或制作文件夹 wheels/，或删除 pip 的缓存（${PIP_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/pip}）"
     elif grep -qi 'connection\|timed out\|name resolution\|max retries\|unreachable' "$log"; then
-        why="the package index could not be reached"
-        hint="the first start needs a network, or the packages in $here/wheels (tools/make_wheels.py makes that folder)"
+        because "the package index could not be reached" "无法连接软件包源"
+        advise "the first start needs a network, or the packages in $here/wheels (tools/make_wheels.py makes that folder)" \
+            "首次启动需要网络，或在 $here/wheels 里备好软件包（用 tools/make_wheels.py 制作）"
     elif grep -qi 'no matching distribution' "$log"; then
-        why="there is no package for this system ($(uname -sm)) and its Python"
-        hint="all of it: $log"
+        because "there is no package for this system ($(uname -sm)) and its Python" \
+            "没有适用于这个系统（$(uname -sm)）及其 Python 的软件包"
+        advise "all of it: $log" "完整记录：$log"
         if [ -f "$(first /lib/ld-musl-*)" ]; then
-            hint="this system is built on musl (Alpine, for one), and OpenVINO and ONNX Runtime are published for glibc only: use Debian, Ubuntu, Fedora, Arch or openSUSE, in a container perhaps"
+            advise "this system is built on musl (Alpine, for one), and OpenVINO and ONNX Runtime are published for glibc only: use Debian, Ubuntu, Fedora, Arch or openSUSE, in a container perhaps" \
+                "这个系统使用 musl（例如 Alpine），而 OpenVINO 和 ONNX Runtime 只有 glibc 版本：请用 Debian、Ubuntu、Fedora、Arch 或 openSUSE，也可以用容器"
         elif [ -n "$wheels" ]; then
-            hint="make the folder $wheels again for this system (tools/make_wheels.py), or move it away and start with a network"
+            advise "make the folder $wheels again for this system (tools/make_wheels.py), or move it away and start with a network" \
+                "请为这个系统重新制作文件夹 ${wheels}（tools/make_wheels.py），或把它移走后联网启动"
         elif grep -q 'from versions: none' "$log"; then # some pips say nothing else of an index that does not answer
-            hint="or the package index does not answer: look at the network. All of it: $log"
+            advise "or the package index does not answer: look at the network. All of it: $log" \
+                "也可能是软件包源没有响应：请检查网络。完整记录：$log"
         fi
     else
         why=
-        hint="all of it: $log"
+        advise "all of it: $log" "完整记录：$log"
     fi
     rm -rf -- "$place" # gives the space back; what was downloaded stays in pip's cache
-    fail "$1${why:+: $why}" "$hint; then start again"
+    fail "$1${why:+: $why}" "$2${why:+：$why}" "$hint; then start again" "${hint}；然后重新启动"
 }
 
 try_libraries() { # the packages' binary parts need a few libraries of the system, and this processor
     installed=
     while :; do
         if said=$("$place/bin/python" -c "$TRIAL" 2>&1); then return; else code=$?; fi
-        [ "$code" != 132 ] || broken "this processor lacks instructions that the packages use (illegal instruction)"
+        [ "$code" != 132 ] || broken "this processor lacks instructions that the packages use (illegal instruction)" \
+            "这个处理器缺少软件包所用的指令（illegal instruction）"
         library=$(printf '%s\n' "$said" | sed -n 's/.*[ :]\(lib[^ :]*\.so[.0-9]*\): cannot open shared object.*/\1/p')
         printf '%s\n' "$said" >>"$log"
-        if [ -z "$library" ] || [ "$library" = "$installed" ]; then broken "the packages are installed but do not load"; fi
+        if [ -z "$library" ] || [ "$library" = "$installed" ]; then
+            broken "the packages are installed but do not load" "软件包已安装，但无法加载"
+        fi
         installed=$library
         tool=$(manager)
         package=$(library_package "$tool" "$library")
-        [ -n "$package" ] || broken "the library $library of the system is missing"
+        [ -n "$package" ] || broken "the library $library of the system is missing" "系统缺少库 $library"
         # The environment stays as it is: the next start makes it again, from pip's cache.
-        system_install "The library $library of the system is missing." "$(install_command "$tool" "$package")"
+        system_install "The library $library of the system is missing." "系统缺少库 ${library}。" \
+            "$(install_command "$tool" "$package")"
     done
 }
 
 lock_and_prepare() { # two starts at once: the second waits for the first
     [ ! -d "$place.lock" ] || rm -rf -- "$place.lock" # of an earlier version
-    (: >>"$place.lock") 2>/dev/null || fail "cannot write in ${place%/*}" "start from a folder of yours"
+    (: >>"$place.lock") 2>/dev/null || fail "cannot write in ${place%/*}" "无法写入 ${place%/*}" \
+        "start from a folder of yours" "请从你自己的文件夹启动"
     # The lock belongs to the open file, so that it ends with the last process that has it: with this one, or with
     # a pip that a killed start has left behind and that still writes there.
     exec 9>>"$place.lock"
@@ -438,10 +489,10 @@ import fcntl, sys
 try:
     fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)
 except BlockingIOError:
-    if sys.stderr.isatty(): print("nutshell: waiting for another start that prepares", file=sys.stderr)
+    if sys.stderr.isatty(): print("nutshell:", sys.argv[1], file=sys.stderr)
     fcntl.flock(9, fcntl.LOCK_EX)
 except OSError: pass  # a file system without locks
-' 9>&9
+' "$(either "waiting for another start that prepares" "等待另一个启动完成准备")" 9>&9
     if [ "$repair" = yes ] || ! is_ready "$place"; then prepare 9>&9; fi
     exec 9>&-
 }
@@ -462,6 +513,10 @@ main() { # a function, so that all of it is read before anything else reads from
         esac
         shift
     done
+    case " $* " in
+        *" --lang zh"* | *" --lang=zh"*) chinese=yes ;;
+        *" --lang en"* | *" --lang=en"*) chinese= ;;
+    esac
     unset PYTHONHOME PYTHONPATH # set for another Python, they break this one
     find_here
     find_source

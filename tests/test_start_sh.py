@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -223,6 +224,45 @@ def test_a_full_disk_is_told_first(folder: Path) -> None:
     assert done.returncode == 1
     assert "has 50 MB free, and preparing needs 800 MB" in done.stderr
     assert not (folder / ".venv").exists()
+
+
+@pytest.mark.parametrize(
+    "locale", [{"LANG": "zh_CN.UTF-8"}, {"LC_ALL": "zh_SG"}, {"LANGUAGE": "zh_CN:en"}, {"NUTSHELL_LANG": "zh"}]
+)
+def test_in_chinese(folder: Path, locale: dict[str, str]) -> None:
+    full = "echo head; echo /dev/x 1000 900 51200 90% /"
+    done = start(folder, "x", path=tools(folder, df=full, python3=f'exec "{sys.executable}" "$@"'), **locale)
+    assert done.returncode == 1
+    assert "nutshell: 错误：" in done.stderr
+    asked = start(
+        folder, "--lang", "en", "x", path=tools(folder, df=full, python3=f'exec "{sys.executable}" "$@"'), **locale
+    )
+    assert "nutshell: error: " in asked.stderr
+    assert "只剩 50 MB，而准备环境需要 800 MB\n提示：" in done.stderr
+
+
+def test_each_sentence_stands_in_both_languages() -> None:
+    """Every text that is said comes in pairs, with the same values in both."""
+    script = (REPOSITORY / "start.sh").read_text("utf-8").replace("\\\n", " ")
+    said = re.findall(
+        r"(?<![\w-])(?:fail|tell|broken|because|advise|either|system_install)((?: +\"(?:[^\"\\]|\\.)*\")+)", script
+    )
+    pairs = 0
+    for words in said:
+        texts = re.findall(r'"((?:[^"\\]|\\.)*)"', words)
+        for english, chinese in zip(texts[::2], texts[1::2], strict=False):
+            # A sentence that was put together before, or the last part of a call.
+            if not re.search(r"[a-z]{3} [a-z]", re.sub(r"\$\(.*?\)|\$\{.*?\}|\$\w+", "", english)):
+                continue
+            assert re.search(r"[\u4e00-\u9fff]", chinese), english
+            assert _values(english) == _values(chinese), english
+            pairs += 1
+    assert pairs > 40
+
+
+def _values(text: str) -> list[str]:
+    """The variables in a text of the shell, but for those inside a default."""
+    return sorted(set(re.findall(r"\$\{?(\w+)", text)))
 
 
 @pytest.fixture
