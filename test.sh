@@ -1,7 +1,8 @@
 #!/bin/sh
 # Run the tests:  ./test.sh [arguments of pytest]
 #
-# The first run prepares .venv-test beside this file, with PyTorch and diffusers to compare with.
+# The first run prepares .venv-test beside this file, with PyTorch and diffusers to compare with. The files of tests are
+# spread over the processor's cores; -n 0 runs one after another, in this process.
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
@@ -36,6 +37,7 @@ prepare() {
 if [ ! -x "$venv/bin/python" ] || [ "$(cat -- "$venv/.ready" 2>/dev/null)" != "$wanted" ]; then prepare; fi
 
 cores=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
-[ "$cores" -le 8 ] || cores=8
-export HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 OMP_NUM_THREADS="${OMP_NUM_THREADS:-$cores}"
-exec "$venv/bin/python" -m pytest "$@"
+workers=$cores
+[ "$workers" -le 4 ] || workers=4 # the largest tests take some gigabytes
+export HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 OMP_NUM_THREADS="${OMP_NUM_THREADS:-$((cores / workers))}"
+exec "$venv/bin/python" -m pytest -n "$workers" --dist loadfile "$@"
