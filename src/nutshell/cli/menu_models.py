@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from nutshell.cli.menu_lines import Column
 from nutshell.cli.menu_selection import Entry
 from nutshell.cli.model_rows import Row
-from nutshell.cli.speech import words
+from nutshell.cli.speech import one_line, words
 from nutshell.language import Text, tr
 
 RECOMMENDED = tr("Recommended to begin with: it is here already.")
@@ -72,7 +72,7 @@ def _entry(row: Row, mark: bool) -> Entry[Row | Other]:
     expected = row.outlook
     time = words(seconds_words(expected.plan.picture_seconds)) if expected.plan else "-"
     memory = words(megabytes(expected.need_bytes)) if expected.need_bytes else "-"
-    size, title, name = f"{expected.width}x{expected.height}", words(row.title), clipped(words(row.name), MOST_NAME)
+    size, title, name = f"{expected.width}x{expected.height}", words(row.title), clipped(one_line(row.name), MOST_NAME)
     sentences = [licence(row), RECOMMENDED if mark else None]
     details = (title, *(words(sentence) for sentence in sentences if sentence))
     # What is shown is found too; English names are known everywhere.
