@@ -75,17 +75,21 @@ def _stored(store: Store, place: Place) -> Iterator[dict[str, Any]]:
 
 def _plain(place: Place) -> Iterator[dict[str, Any]]:
     """Folders and files as one downloads them."""
-    try:
-        paths = sorted(place.folder.iterdir())
-    except OSError:
-        return
-    for path in paths:
-        if (path / "model_index.json").is_file() or path.suffix == ".safetensors":
-            files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
-            size = sum(file.stat().st_size for file in files)
-            facts = {"source": "", "revision": "", "licence": "", "kind": place.kind, "folder": str(place.folder)}
-            yield {"name": path.stem if path.is_file() else path.name, "bytes": size, **facts,
-                   "path": str(path), "whole": True}  # fmt: skip
+    from nutshell.store.places import plain_models
+
+    for path in plain_models(place.folder):
+        files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
+        yield {
+            "name": path.stem if path.is_file() else path.name,
+            "bytes": sum(file.stat().st_size for file in files),
+            "source": "",
+            "revision": "",
+            "licence": "",
+            "kind": place.kind,
+            "folder": str(place.folder),
+            "path": str(path),
+            "whole": True,
+        }
 
 
 def _disk_bytes(places: Places) -> int:

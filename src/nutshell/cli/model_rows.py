@@ -88,25 +88,24 @@ def _stored(place: Place) -> Iterator[tuple[str, Path, Text, str]]:
     from nutshell.store.places import opened
 
     store = place.store
-    for name, manifest in store.manifests().items() if store is not None else ():
-        if store is not None and store.is_whole(name):
+    if store is None:
+        return
+    for name, manifest in store.manifests().items():
+        if store.is_whole(name):
             origin = origin_text(manifest.source, manifest.revision) or str(place.folder)
             yield name, opened(store, name), tr("from {source}", source=origin), manifest.licence
 
 
 def _plain(place: Place) -> Iterator[tuple[str, Path, Text, str]]:
     """(name, path, title, licence) of model folders and single files as one downloads them."""
+    from nutshell.store.places import plain_models
+
     if place.kind == "store":
         return
-    title = tr("yours: {path}") if place.kind == "yours" else tr("on a removable drive: {path}")
-    try:
-        paths = sorted(place.folder.iterdir())
-    except OSError:
-        # A stick may be pulled out at any moment.
-        return
-    for path in paths:
-        if (path / "model_index.json").exists() or path.suffix == ".safetensors":
-            yield path.name, path, tr(title.template, path=path), ""
+    for path in plain_models(place.folder):
+        mine = place.kind == "yours"
+        title = tr("yours: {path}", path=path) if mine else tr("on a removable drive: {path}", path=path)
+        yield path.name, path, title, ""
 
 
 def best_first(rows: Sequence[Row]) -> list[Row]:

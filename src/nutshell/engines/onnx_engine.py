@@ -42,10 +42,10 @@ class OnnxSession:
         if inputs.keys() != self._inputs.keys():
             raise EngineError(
                 tr(
-                    "{name} takes {inputs}, not {inputs2}",
+                    "{name} takes {expected}, not {inputs}",
                     name=self._name,
-                    inputs=", ".join(self._inputs),
-                    inputs2=", ".join(inputs),
+                    expected=", ".join(self._inputs),
+                    inputs=", ".join(inputs),
                 )
             )
         feeds = {

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import email.utils
-import re
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+from nutshell.errors import os_reason
 from nutshell.language import Text, tr
 from nutshell.machine.examination import HubReport
 from nutshell.machine.source import Unreadable, brief
@@ -57,8 +57,8 @@ def _ask(name: str, url: str, head: Head, seconds: float) -> HubReport:
 
 def _reason(error: Unreadable) -> Text:
     """The cause in few words, without its number."""
-    cause = str(error.__cause__ or "")
-    return Text(brief(re.sub(r"^\[Errno -?\d+\] ", "", cause))) if cause else error.reason
+    cause = error.__cause__
+    return tr(brief(os_reason(cause))) if isinstance(cause, Exception) else error.reason
 
 
 # What connections say most beside the system's own errors, for the catalogues.

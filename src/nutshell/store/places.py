@@ -105,6 +105,16 @@ def opened(store: Store, name: str) -> Path:
     return folder / weights[0] if alone else folder
 
 
+def plain_models(folder: Path) -> list[Path]:
+    """Model folders and single files in `folder`, as one downloads them; none where it cannot be read."""
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError:
+        # A stick may be pulled out at any moment.
+        return []
+    return [path for path in paths if (path / "model_index.json").is_file() or path.suffix == ".safetensors"]
+
+
 def _plain(folder: Path, name: str) -> Path | None:
     words = [name, f"{name}.safetensors"]
     if _is_name(name):
