@@ -106,6 +106,8 @@ def tell_error(error: Exception, *, as_json: bool = False) -> int:
         message, hint, code = OUT_OF_MEMORY, OUT_OF_MEMORY_HINT, errors.NotEnoughMemory.exit_code
     elif isinstance(error, OSError) and error.filename is None and error.errno is not None:
         # Only standard output is written without a file name.
+        # What is left of it is flushed once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         message, hint = tr("cannot write the output: {reason}", reason=errors.os_reason(error)), NO_HINT
         code = errors.OutputError.exit_code
     else:
