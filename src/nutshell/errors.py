@@ -46,9 +46,16 @@ class NutshellError(Exception):
 
 
 class UsageError(NutshellError):
-    """The request itself is wrong: an unknown sampler, a size that is not a multiple of 8."""
+    """The request itself is wrong: an unknown sampler, a size that is not a multiple of 8.
+
+    field: what of the request, as `nutshell.pipeline.Request` calls it; empty where it is no single one.
+    """
 
     exit_code = 2
+
+    def __init__(self, message: Text, hint: Text = NO_HINT, *, field: str = "") -> None:
+        super().__init__(message, hint)
+        self.field = field
 
 
 class ModelError(NutshellError):

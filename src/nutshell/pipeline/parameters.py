@@ -16,6 +16,7 @@ Keys are those of `FIELDS` below. Any other key passes through as text: `hires_u
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -36,6 +37,7 @@ Parameters = dict[str, Any]
 KEYWORD = "parameters"
 _NEGATIVE = "Negative prompt:"
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+_QUALITY = {"JPEG": 95, "WEBP": 90}
 _EXIF_FOLDER = 0x8769
 _USER_COMMENT = 0x9286
 # Sigma curves that web UIs name after the sampler, and those that they name apart.
@@ -264,22 +266,31 @@ def save_png(image: Image.Image, parameters: Mapping[str, Any], path: Path) -> P
     if not path.suffix and (path.is_file() or not path.exists()):  # a device keeps its name
         path = path.with_name(path.name + ".png")
     form = format_of(path)
-    text = to_text(parameters).encode("utf-8", "replace").decode()
+    data = encoded(image, parameters, form)
     with writing(path) as file:
-        if form == "PNG":
-            chunks = PngImagePlugin.PngInfo()
-            chunks.add_text(KEYWORD, text)  # Pillow turns to iTXt where Latin-1 does not do
-            image.save(file, "PNG", pnginfo=chunks)
-        else:
-            quality = {"quality": 95} if form == "JPEG" else {"quality": 90}
-            try:
-                image.convert("RGB").save(file, form, exif=_exif(text), **quality)
-            except ValueError as error:
-                raise OutputError(
-                    tr("the prompt is too long for {suffix}: {error}", suffix=path.suffix, error=error),
-                    tr("save it as .png"),
-                ) from error
+        file.write(data)
     return path
+
+
+def encoded(image: Image.Image, parameters: Mapping[str, Any], form: str = "PNG", quality: int | None = None) -> bytes:
+    """The file of a picture with its parameters. form: PNG, JPEG or WEBP; quality: 1 to 100, of the latter two.
+
+    Raises OutputError where the form has no room for them.
+    """
+    text = to_text(parameters).encode("utf-8", "replace").decode()
+    file = io.BytesIO()
+    if form == "PNG":
+        chunks = PngImagePlugin.PngInfo()
+        chunks.add_text(KEYWORD, text)  # Pillow turns to iTXt where Latin-1 does not do
+        image.save(file, "PNG", pnginfo=chunks)
+        return file.getvalue()
+    try:
+        image.convert("RGB").save(file, form, exif=_exif(text), quality=quality or _QUALITY[form])
+    except ValueError as error:
+        raise OutputError(
+            tr("the prompt is too long for {form}: {error}", form=form, error=error), tr("save it as .png")
+        ) from error
+    return file.getvalue()
 
 
 def format_of(path: Path) -> str:

@@ -49,7 +49,7 @@ class Request:
     clip_skip: int = 0
 
     def __post_init__(self) -> None:
-        for name, side in ((tr("width"), self.width), (tr("height"), self.height)):
+        for field, name, side in (("width", tr("width"), self.width), ("height", tr("height"), self.height)):
             if side is not None and (side < 8 or side % 8 or side > LARGEST_SIDE):
                 near = min(max(8, round(side / 8) * 8), LARGEST_SIDE)
                 raise UsageError(
@@ -60,29 +60,34 @@ class Request:
                         largest_side=LARGEST_SIDE,
                     ),
                     tr("the nearest is {near}", near=near),
+                    field=field,
                 )
-        _within(tr("steps"), self.steps, 1, MOST_STEPS)
-        _within(tr("count"), self.count, 1, MOST_PICTURES)
-        _within(tr("guidance"), self.guidance, 0, 100)
-        _within(tr("strength"), self.strength, 0, 1)
-        _within(tr("guidance rescale"), self.guidance_rescale, 0, 1)
-        _within("eta", self.eta, 0, 1)
-        _within(tr("mask blur"), self.mask_blur, 0, 256)
+        _within("steps", tr("steps"), self.steps, 1, MOST_STEPS)
+        _within("count", tr("count"), self.count, 1, MOST_PICTURES)
+        _within("guidance", tr("guidance"), self.guidance, 0, 100)
+        _within("strength", tr("strength"), self.strength, 0, 1)
+        _within("guidance_rescale", tr("guidance rescale"), self.guidance_rescale, 0, 1)
+        _within("eta", "eta", self.eta, 0, 1)
+        _within("mask_blur", tr("mask blur"), self.mask_blur, 0, 256)
         first, last = self.guidance_interval
         if not 0 <= first <= last <= 1:
             raise UsageError(
-                tr("the guidance interval {first} to {last} does not lie within 0 to 1", first=first, last=last)
+                tr("the guidance interval {first} to {last} does not lie within 0 to 1", first=first, last=last),
+                field="guidance_interval",
             )
         if self.mask is not None and self.image is None:
             raise UsageError(
-                tr("a mask needs a picture to apply to"), tr("give the picture too: --image FILE --mask FILE")
+                tr("a mask needs a picture to apply to"),
+                tr("give the picture too: --image FILE --mask FILE"),
+                field="mask",
             )
         if self.seed is not None and not -(2**63) <= self.seed < 2**64:
-            raise UsageError(tr("the seed {seed} has more than 64 bits", seed=self.seed))
+            raise UsageError(tr("the seed {seed} has more than 64 bits", seed=self.seed), field="seed")
 
 
-def _within(name: str, value: float | None, low: float, high: float) -> None:
+def _within(field: str, name: str, value: float | None, low: float, high: float) -> None:
     if value is not None and not (math.isfinite(value) and low <= value <= high):
         raise UsageError(
-            tr("{name} {value} is not between {low} and {high}", name=name, value=value, low=low, high=high)
+            tr("{name} {value} is not between {low} and {high}", name=name, value=value, low=low, high=high),
+            field=field,
         )

@@ -107,6 +107,7 @@ def find_sampler(name: str) -> tuple[Sampler, str | None]:
         raise UsageError(
             tr("unknown sampler {name!r}", name=name),
             hint=tr("known: {samplers}", samplers=", ".join(row.name for row in SAMPLERS)),
+            field="sampler",
         )
     if curve and not sampler.takes_curve:
         raise UsageError(

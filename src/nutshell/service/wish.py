@@ -1,0 +1,141 @@
+"""What a client asks for, checked before it is queued."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from PIL import Image
+
+from nutshell.errors import UsageError
+from nutshell.language import Text, tr
+from nutshell.pipeline import Request
+from nutshell.sampling import find_sampler
+
+_BYTES = ("image", "mask")
+_NOT_DRAWN = {"model", "previews", "keep_alive", *_BYTES}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The most that one job may ask for. input_pixels: of a picture that is sent (a bomb is small in bytes)."""
+
+    prompt_characters: int = 10_000
+    pixels: int = 1024 * 1024
+    count: int = 16
+    steps: int = 150
+    input_bytes: int = 16_000_000
+    input_pixels: int = 32_000_000
+
+
+@dataclass(frozen=True)
+class Wish:
+    """The fields of `nutshell.pipeline.Request` that can be written down, and how the job is served.
+
+    model: a name that `nutshell.store.find` knows. seed: None until the queue has chosen one, so that a job that is
+    begun again draws the same. image, mask: files as they were sent (PNG, JPEG, WebP). previews: whether pictures of
+    the way are wanted. keep_alive: seconds that the model stays loaded afterwards, None for the service's setting.
+    """
+
+    prompt: str
+    model: str
+    negative_prompt: str = ""
+    width: int | None = None
+    height: int | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    guidance_rescale: float = 0.0
+    sampler: str | None = None
+    schedule: str | None = None
+    spacing: str | None = None
+    eta: float | None = None
+    seed: int | None = None
+    count: int = 1
+    strength: float = 0.8
+    mask_blur: float = 4.0
+    clip_skip: int = 0
+    image: bytes | None = None
+    mask: bytes | None = None
+    previews: bool = False
+    keep_alive: float | None = None
+
+    def check(self, limits: Limits) -> None:
+        """Raise UsageError, whose `field` names what is wrong, before anything is queued."""
+        if len(self.prompt) > limits.prompt_characters:
+            raise _too_much("prompt", tr("characters"), len(self.prompt), limits.prompt_characters)
+        if len(self.negative_prompt) > limits.prompt_characters:
+            raise _too_much("negative_prompt", tr("characters"), len(self.negative_prompt), limits.prompt_characters)
+        if self.width is not None and self.height is not None and self.width * self.height > limits.pixels:
+            raise _too_much("width", tr("pixels"), self.width * self.height, limits.pixels)
+        if self.count > limits.count:
+            raise _too_much("count", tr("pictures"), self.count, limits.count)
+        if self.steps is not None and self.steps > limits.steps:
+            raise _too_much("steps", tr("steps"), self.steps, limits.steps)
+        for name in _BYTES:
+            data = getattr(self, name)
+            if data is not None:
+                _check_picture(name, data, limits)
+        if self.sampler is not None:
+            find_sampler(self.sampler)
+        self.request()
+
+    def request(self) -> Request:
+        """The same as the pipeline takes it, its pictures decoded. Raises UsageError."""
+        given: dict[str, Any] = {
+            field.name: getattr(self, field.name) for field in fields(self) if field.name not in _NOT_DRAWN
+        }
+        return Request(image=_decoded("image", self.image), mask=_decoded("mask", self.mask), **given)
+
+    def with_seed(self, seed: int) -> Wish:
+        """The same with its seed settled."""
+        return replace(self, seed=seed)
+
+    def to_json(self) -> dict[str, Any]:
+        """All but the pictures' bytes."""
+        return {key: value for key, value in asdict(self).items() if key not in _BYTES}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any], image: bytes | None = None, mask: bytes | None = None) -> Wish:
+        """What `to_json` wrote, by this or an older version."""
+        known = {field.name for field in fields(cls)} - set(_BYTES)
+        return cls(**{key: value for key, value in values.items() if key in known}, image=image, mask=mask)
+
+
+def _too_much(field: str, unit: Text, value: int, most: int) -> UsageError:
+    return UsageError(
+        tr("{field}: {value} {unit} are more than the {most} that this service allows",
+           field=field, value=value, unit=unit, most=most),
+        field=field,
+    )  # fmt: skip
+
+
+def _check_picture(field: str, data: bytes, limits: Limits) -> None:
+    """By its header alone: nothing is decoded before its size is known."""
+    if len(data) > limits.input_bytes:
+        raise _too_much(field, tr("bytes"), len(data), limits.input_bytes)
+    try:
+        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP")) as image:
+            pixels = image.width * image.height
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise _not_a_picture(field) from error
+    if pixels > limits.input_pixels:
+        raise _too_much(field, tr("pixels"), pixels, limits.input_pixels)
+
+
+def _decoded(field: str, data: bytes | None) -> Image.Image | None:
+    if data is None:
+        return None
+    try:
+        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP")) as image:
+            image.load()
+            return image.copy()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise _not_a_picture(field) from error
+
+
+def _not_a_picture(field: str) -> UsageError:
+    return UsageError(
+        tr("{field} is not a picture that can be read", field=field), tr("send a PNG, JPEG or WebP file"), field=field
+    )
