@@ -1,0 +1,19 @@
+"""The web application: every face of one service."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from nutshell import __version__
+from nutshell.service.http import errors, health, native_jobs
+from nutshell.service.parts import Parts
+
+
+def create_app(parts: Parts) -> FastAPI:
+    """The faces over `parts`, unguarded: `guard` is put around it where it is served."""
+    # Its own pages of documentation load from another host.
+    app = FastAPI(title="Nutshell", version=__version__, docs_url=None, redoc_url=None)
+    for face in (health, native_jobs):
+        app.include_router(face.router(parts))
+    errors.install(app, {})
+    return app

@@ -1,0 +1,90 @@
+"""What clients send, read within limits and never onto a disk."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import AsyncGenerator
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, WithJsonSchema
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from nutshell.language import Text, tr
+from nutshell.service.http.errors import HttpTrouble
+from nutshell.service.wish import Limits
+
+_MOST_FIELDS = 100
+_MOST_FILES = 20
+_BESIDES_BYTES = 1_000_000  # prompts and all that is not a picture
+
+
+def most_bytes(limits: Limits) -> int:
+    """The largest body: a picture and a mask in base64, and the rest."""
+    return 2 * limits.input_bytes * 4 // 3 + _BESIDES_BYTES
+
+
+def is_form(request: Request) -> bool:
+    """Whether a form with files was sent (RFC 7578)."""
+    return request.headers.get("content-type", "").lower().startswith("multipart/form-data")
+
+
+async def read_body(request: Request, most: int) -> bytes:
+    """The whole body. Raises HttpTrouble (413) as soon as it is known to be larger than `most` bytes."""
+    return b"".join([chunk async for chunk in _limited(request, most)])
+
+
+async def read_form(request: Request, most: int) -> dict[str, list[str | bytes]]:
+    """The fields of a form, files as their bytes. Raises HttpTrouble (413, 400)."""
+    parser = MultiPartParser(
+        request.headers, _limited(request, most), max_files=_MOST_FILES, max_fields=_MOST_FIELDS,
+        max_part_size=_BESIDES_BYTES,
+    )  # fmt: skip
+    # Above this size it would write to a temporary file, which the service promises not to do unasked.
+    parser.spool_max_size = most
+    try:
+        form: FormData = await parser.parse()
+    except MultiPartException as error:
+        raise HttpTrouble(400, tr("the form cannot be read: {reason}", reason=error.message)) from error
+    except KeyError as error:
+        raise HttpTrouble(400, tr("the form cannot be read: {reason}", reason=Text("no boundary"))) from error
+    fields: dict[str, list[str | bytes]] = {}
+    for name, value in form.multi_items():
+        fields.setdefault(name, []).append(await value.read() if isinstance(value, UploadFile) else value)
+    return fields
+
+
+async def _limited(request: Request, most: int) -> AsyncGenerator[bytes, None]:
+    announced = request.headers.get("content-length", "")
+    size = 0
+    if announced.isdecimal() and int(announced) > most:
+        raise _too_large(most)
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > most:
+            raise _too_large(most)
+        yield chunk
+
+
+def _too_large(most: int) -> HttpTrouble:
+    return HttpTrouble(413, tr("the body is larger than the {most:.0f} MB that this service takes", most=most / 1e6))
+
+
+def _decoded(value: Any) -> Any:
+    """Base64, with or without `data:image/png;base64,` before it; bytes of a form as they are."""
+    if not isinstance(value, str):
+        return value
+    head, comma, rest = value.partition(",")
+    try:
+        return base64.b64decode(rest if comma and head.startswith("data:") else value, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ValueError("not valid base64") from error
+
+
+PictureBytes = Annotated[
+    bytes,
+    BeforeValidator(_decoded),
+    WithJsonSchema({"type": "string", "contentEncoding": "base64", "description": "a PNG, JPEG or WebP file"}),
+]

@@ -1,0 +1,112 @@
+"""The JSON of the native face."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from nutshell.service.gallery import Item
+from nutshell.service.http.bodies import PictureBytes
+from nutshell.service.http.errors import snake_case
+from nutshell.service.job import Event, Fault, Job
+
+Say = Callable[[str], str]
+
+
+class JobRequest(BaseModel):
+    """What is to be drawn. Whatever is left out is as the model's card says."""
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+    prompt: str = Field(description="what to draw")
+    model: str | None = Field(None, description="a name of GET /api/models; the service's own where none is given")
+    negative_prompt: str = Field("", description="what should not be in the picture")
+    width: int | None = Field(None, description="pixels, a multiple of 8")
+    height: int | None = Field(None, description="pixels, a multiple of 8")
+    steps: int | None = Field(None, description="denoising steps: more is slower and often better")
+    guidance: float | None = Field(None, description="how closely to follow the prompt; 1 is off, and twice as fast")
+    guidance_rescale: float = Field(0.0, description="0 to 1: undo the contrast that guidance adds")
+    sampler: str | None = Field(None, description="ddim, euler, dpmpp_2m, ...")
+    schedule: str | None = Field(None, description="model, karras, exponential or sgm_uniform")
+    spacing: str | None = Field(None, description="leading, trailing or linspace")
+    eta: float | None = Field(None, description="0 to 1: fresh noise in every step")
+    seed: int | None = Field(None, description="the same seed draws the same picture; random where none is given")
+    count: int = Field(1, description="pictures; their seeds count up")
+    strength: float = Field(0.8, description="with an image: 0 to 1, how much of it to redraw")
+    mask_blur: float = Field(4.0, description="pixels over which redrawn and kept parts blend")
+    clip_skip: int = Field(0, description="last layers of the text encoder to leave out")
+    image: PictureBytes | None = Field(None, description="a picture to start from")
+    mask: PictureBytes | None = Field(None, description="white where the image is to be redrawn, black where it stays")
+    previews: bool = Field(False, description="send pictures of the way with the events")
+    keep_alive: float | None = Field(None, description="seconds that the model stays loaded afterwards")
+
+
+def job_json(job: Job, position: int, say: Say) -> dict[str, Any]:
+    """A job as it is told. position: how many are served before it."""
+    wish = job.wish
+    return {
+        "id": job.id,
+        "number": job.number,
+        "state": job.state,
+        "position": position,
+        "created": job.created,
+        "started": job.started,
+        "finished": job.finished,
+        "attempts": job.attempts,
+        "request": {**wish.to_json(), "image": wish.image is not None, "mask": wish.mask is not None},
+        "pictures": [picture_links(id) for id in job.pictures],
+        "error": fault_json(job.fault, say),
+        "notes": [say(note) for note in job.notes],
+        "links": {"self": f"/api/jobs/{job.id}", "events": f"/api/jobs/{job.id}/events"},
+    }
+
+
+def picture_links(id: str) -> dict[str, str]:
+    """Where a picture is to be had."""
+    return {"id": id, "url": f"/api/gallery/{id}.png", "item": f"/api/gallery/{id}"}
+
+
+def fault_json(fault: Fault | None, say: Say) -> dict[str, Any] | None:
+    """Why a job failed, in the form of the face's errors."""
+    if fault is None:
+        return None
+    return {"type": snake_case(fault.kind), "message": say(fault.message), "hint": say(fault.hint), "field": None}
+
+
+def item_json(item: Item) -> dict[str, Any]:
+    """A picture of the gallery."""
+    return {
+        "id": item.id,
+        "number": item.number,
+        "job": item.job,
+        "created": item.created,
+        "bytes": item.bytes,
+        "width": item.width,
+        "height": item.height,
+        "favourite": item.favourite,
+        "parameters": dict(item.parameters),
+        "links": {"self": f"/api/gallery/{item.id}", "picture": f"/api/gallery/{item.id}.png"},
+    }
+
+
+def event_json(event: Event, say: Say) -> Mapping[str, Any]:
+    """What happened to a job; only what its kind tells."""
+    content: dict[str, Any] = {"job": event.job, "kind": event.kind}
+    if event.kind == "queued":
+        content["position"] = event.position
+    if event.kind in ("step", "preview", "picture"):
+        content |= {"step": event.step, "total": event.total, "picture": event.picture, "pictures": event.pictures}
+    if event.kind not in ("done", "failed", "cancelled"):
+        content["seconds_left"] = event.seconds_left
+    if event.preview:
+        content["preview"] = "data:image/jpeg;base64," + base64.b64encode(event.preview).decode()
+    if event.picture_id:
+        content |= picture_links(event.picture_id)
+    if event.fault is not None:
+        content["error"] = fault_json(event.fault, say)
+    if event.note is not None:
+        content["note"] = say(event.note)
+    return content
