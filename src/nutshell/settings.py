@@ -13,128 +13,40 @@ A value comes from the first of these that has one:
 from __future__ import annotations
 
 import difflib
-import math
 import os
-import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nutshell.errors import UsageError
-from nutshell.language import Text, read_language, tr
+from nutshell.language import Text, tr
+from nutshell.setting_kinds import (
+    BYTES,
+    DURATION,
+    FILE_OR_FOLDER,
+    INTERVAL,
+    LANGUAGE,
+    NAME,
+    NETWORKS,
+    NUMBER,
+    ORIGINS,
+    PATH,
+    PORT,
+    SIZE,
+    TEXT,
+    TOKEN,
+    URL,
+    URLS,
+    WHOLE,
+    YES_NO,
+    Kind,
+    choice,
+)
 from nutshell.user_folders import Environment, config_folder
 
 _LARGEST_FILE = 1_000_000
-
-
-# ---------------------------------------------------------------- kinds of value
-
-
-@dataclass(frozen=True)
-class Kind:
-    """How a value is read from text. `words` completes the sentence "steps must be ...". names: all that it may be."""
-
-    words: Text
-    read: Callable[[str], Any]
-    metavar: str = ""
-    names: tuple[str, ...] = ()
-
-
-def _whole(text: str) -> int:
-    return int(text)
-
-
-def _number(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(text)
-    return value
-
-
-def _yes_no(text: str) -> bool:
-    return {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}[
-        text.lower()
-    ]
-
-
-def _size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d{1,6})(?:\s*[xX×*]\s*(\d{1,6}))?", text.strip())
-    if match is None:
-        raise ValueError(text)
-    return int(match[1]), int(match[2] or match[1])
-
-
-def _bytes(text: str) -> int:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", text.strip().lower())
-    if match is None:
-        raise ValueError(text)
-    unit: int = (1024 if match[3] else 1000) ** " kmgt".index(match[2] or " ")
-    count = round(float(match[1]) * unit)
-    if count < 1:
-        raise ValueError(text)
-    return count
-
-
-def _interval(text: str) -> tuple[float, float]:
-    first, last = re.split(r"\s*(?:,|\.\.|(?<=[\d.])-)\s*", text.strip())
-    return _number(first), _number(last)
-
-
-def _text(text: str) -> str:
-    if not text.strip():
-        raise ValueError(text)
-    return text
-
-
-def _url(text: str) -> str:
-    plain = text.strip().rstrip("/")
-    if "://" not in plain:
-        plain = f"https://{plain}"
-    if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", plain):
-        raise ValueError(text)
-    return plain
-
-
-def _urls(text: str) -> tuple[str, ...]:
-    return tuple(_url(part) for part in text.split(",") if part.strip())
-
-
-def _path(text: str) -> Path:
-    return Path(_text(text)).expanduser()
-
-
-def _path_or_folder(text: str) -> str:
-    # A Path would lose the slash at the end, which tells a folder from a file.
-    return os.path.expanduser(_text(text))
-
-
-def choice(*names: str) -> Kind:
-    """One of a few names."""
-
-    def read(text: str) -> str:
-        plain = text.lower().replace("-", "_")
-        if plain not in names:
-            raise ValueError(text)
-        return plain
-
-    return Kind(tr("one of {names}", names=", ".join(names)), read, "|".join(names), names)
-
-
-WHOLE = Kind(tr("a whole number"), _whole, "N")
-NUMBER = Kind(tr("a number"), _number, "X")
-YES_NO = Kind(tr("yes or no"), _yes_no)
-SIZE = Kind(tr("a size in pixels such as 256 or 512x384"), _size, "WxH|N")
-BYTES = Kind(tr("an amount of memory such as 2G, 1500M or 2GiB"), _bytes, "BYTES")
-INTERVAL = Kind(tr("two numbers from 0 to 1 such as 0.2,0.8"), _interval, "FROM,TO")
-LANGUAGE = Kind(tr("en (English) or zh (简体中文)"), read_language, "en|zh")
-NAME = Kind(tr("a name"), _text, "NAME")
-TEXT = Kind(tr("text"), str, "TEXT")
-URL = Kind(tr("an address such as https://hub.example"), _url, "URL")
-URLS = Kind(tr("addresses such as http://192.168.1.20:8188, with commas between"), _urls, "URL,URL")
-PATH = Kind(tr("a path"), _path, "PATH")
-FILE_OR_FOLDER = Kind(tr("a path"), _path_or_folder, "FILE|FOLDER/")
 
 
 # ---------------------------------------------------------------- the table
@@ -225,6 +137,32 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("hf_token", TEXT, tr("for models that Hugging Face gives to known users only"), "", _NONE, group="store",
             also="HF_TOKEN"),
     Setting("peers", URLS, tr("other Nutshells on the local network, asked before the hubs"), (), _NONE, group="store"),
+    # the service
+    Setting("host", NAME, tr("the address to listen on"), "127.0.0.1", group="service"),
+    Setting("port", PORT, tr("the port to listen on; 0 takes a free one"), 8000, group="service"),
+    Setting("lan", YES_NO, tr("let the local network in, with a token"), False, group="service"),
+    Setting("allow", NETWORKS, tr("with --lan: let in these networks beyond the private ones"), (), _NONE,
+            group="service"),
+    Setting("origins", ORIGINS, tr("web pages of other origins that may use the service from a browser"), (), _NONE,
+            group="service"),
+    Setting("token", TOKEN, tr("what clients must show; with --lan one is made and kept"), "", _NONE, group="service"),
+    Setting("queue", WHOLE, tr("jobs that may wait"), 100, group="service"),
+    Setting("service_folder", PATH, tr("the folder of its jobs, pictures and log"), None,
+            tr("the platform's state folder"), group="service"),
+    Setting("gallery", PATH, tr("the folder that pictures are kept in"), None, tr("in the service's folder"),
+            group="service"),
+    Setting("gallery_limit", BYTES, tr("disk space for pictures; the oldest go first, favourites stay"), 2_000_000_000,
+            "2G", group="service"),
+    Setting("keep_alive", DURATION, tr("how long a model stays loaded after its last picture"), 300.0, "5m",
+            group="service"),
+    Setting("max_pixels", WHOLE, tr("pixels that one picture may have"), 1024 * 1024, group="service"),
+    Setting("max_count", WHOLE, tr("pictures that one job may ask for"), 16, group="service"),
+    Setting("max_steps", WHOLE, tr("steps that one picture may ask for"), 150, group="service"),
+    Setting("rate_limit", WHOLE, tr("requests a minute for each token or address; 0 for no limit"), 600,
+            group="service"),
+    Setting("amnesia", YES_NO, tr("keep jobs and pictures in memory and write nothing to disk"), False,
+            group="service"),
+    Setting("log_prompts", YES_NO, tr("let the log hold prompts"), False, group="service"),
     # where it goes, and what is said meanwhile
     Setting("output", FILE_OR_FOLDER, tr("a file or folder; .png, .jpg or .webp"), None, tr("a new name here"),
             group="output"),
@@ -297,7 +235,7 @@ def _read_one(row: Setting, value: Any, origin: str) -> Any:
     if isinstance(value, bool):
         fits = row.kind is YES_NO
     elif isinstance(value, (int, float)):
-        fits = row.kind in (WHOLE, NUMBER, SIZE, BYTES)
+        fits = row.kind in (WHOLE, NUMBER, SIZE, BYTES, PORT, DURATION)
     elif isinstance(value, list):
         fits = row.kind in (SIZE, INTERVAL) and len(value) == 2
         value = ("x" if row.kind is SIZE else ",").join(map(str, value))
@@ -398,6 +336,7 @@ _GROUPS = {
     "picture": "What to draw",
     "model": "What draws it",
     "store": "Where models come from",
+    "service": "How the service behaves",
     "output": "Where it goes",
 }
 _DOCS_HEAD = """\

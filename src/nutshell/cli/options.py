@@ -16,6 +16,7 @@ TITLES = {
     "picture": tr("what to draw:"),
     "model": tr("what draws it:"),
     "store": tr("where models come from:"),
+    "service": tr("how the service behaves:"),
     "output": tr("where it goes, and what is said:"),
 }
 DEBUG_HELP = tr("on an error, show where in the program it happened")
