@@ -49,6 +49,7 @@ def load(
     precision: str | None = None,
     threads: int | None = None,
     max_memory: int | None = None,
+    staged: bool = False,
     learn: bool = True,
     vae: str | Path | Found | None = None,
     embeddings: Sequence[str | Path] = (),
@@ -63,12 +64,12 @@ def load(
 
     engine: "openvino", "onnx", "torch" (or "torch:cuda", ...), "numpy"; precision: "f32", "bf16", "f16";
     threads: processor threads; each None for the best here. max_memory: bytes of memory that may be resident at
-    most, None for 85% of what is free. learn: whether measured figures, kept in the user's state folder, correct the
-    next estimate. vae: another autoencoder, full or tiny: a name, folder or file too.
-    embeddings: textual-inversion files, called in prompts by their names. prediction: "epsilon",
-    "v_prediction" or "sample" where the files do not say. preview_vae: a tiny autoencoder for sharper
-    previews than the linear ones. rewrite: makes of each network the one to run in its place, told apart by
-    `Network.part` (see `nutshell.compress`). Headers and sizes are checked now, weights are read when the
+    most, None for 85% of what is free. staged: free each stage before the next, even where there is memory for all.
+    learn: whether measured figures, kept in the user's state folder, correct the next estimate. vae: another
+    autoencoder, full or tiny: a name, folder or file too. embeddings: textual-inversion files, called in prompts by
+    their names. prediction: "epsilon", "v_prediction" or "sample" where the files do not say. preview_vae: a tiny
+    autoencoder for sharper previews than the linear ones. rewrite: makes of each network the one to run in its place,
+    told apart by `Network.part` (see `nutshell.compress`). Headers and sizes are checked now, weights are read when the
     first picture is drawn. Raises a NutshellError that says what is wrong.
     """
     found = find(model)
@@ -105,6 +106,8 @@ def load(
         # Opened now: a name that is wrong, or an engine that is not here, is said before anything is read.
         given[engine.removesuffix(":cpu")] = asked = open_engine(engine)
         planner = planner.only(engine, tuple(asked.precisions))
+    if staged:
+        planner = planner.one_stage_at_a_time()
     preview = None
     if preview_vae is not None:
         preview = _tiny_preview(find(preview_vae).path, next(iter(given.values()), None) or _engine(), precision)

@@ -112,6 +112,10 @@ class Planner:
             mine = tuple(replace(offer, precisions=tuple(precisions), installed=True) for offer in mine)
         return replace(self, offers=mine, refused=())
 
+    def one_stage_at_a_time(self) -> Planner:
+        """Never all stages at once, though there were memory for them."""
+        return replace(self, offers=tuple(replace(offer, staged_only=True) for offer in self.offers))
+
     def without(self, engine: str, device: str, why: Text) -> Planner:
         """Without an engine that turned out not to work here."""
         left = tuple(offer for offer in self.offers if (offer.engine, offer.device) != (engine, device))
