@@ -1,0 +1,136 @@
+"""The jobs that came through this face: where they are, and how they are stopped.
+
+The web UI draws one request at a time, and its clients know no ids: "the progress", "interrupt", "skip" mean what is
+drawn now. Here they mean what the same client (address) has asked for through this face; progress falls back to
+whatever is drawn now, for clients wait by it until nothing is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from starlette.requests import Request
+
+from nutshell.language import tr
+from nutshell.service.http.errors import HttpTrouble, trouble_of_fault
+from nutshell.service.job import Event, Job
+from nutshell.service.parts import Parts
+from nutshell.service.queue import QueueFull
+from nutshell.service.wish import Wish
+
+
+class ClientGone(Exception):
+    """The client hung up while its picture was drawn."""
+
+
+@dataclass
+class Followed:
+    """A job of this face and the latest that is known of it. skip: go on with the picture after the present one."""
+
+    job: Job
+    client: str
+    step: Event | None = None
+    preview: bytes = b""
+    skip: bool = False
+    interrupted: bool = False
+
+    def take(self, event: Event) -> None:
+        """Note what happened."""
+        if event.step:
+            self.step = event
+        self.preview = event.preview or self.preview
+
+
+@dataclass
+class Desk:
+    """All jobs of this face that have not ended."""
+
+    parts: Parts
+    followed: dict[str, Followed] = field(default_factory=dict)
+
+    async def draw(self, wish: Wish, client: str, request: Request) -> tuple[int, list[str]]:
+        """The seed of the first picture, and the ids of all: fewer than wished after an interrupt or a skip.
+
+        Raises what `Queue.submit` raises, HttpTrouble where the job fails, ClientGone.
+        """
+        job = await self.parts.queue.submit(wish, client)
+        first, pictures = job.wish.seed or 0, list[str]()
+        while True:
+            followed = Followed(job, client)
+            job = await self._through(followed, request)
+            pictures += job.pictures
+            if job.state == "failed" and job.fault is not None:
+                raise HttpTrouble.of(trouble_of_fault(job.fault))
+            at = followed.step.picture if followed.step is not None else 1
+            if not followed.skip or at >= job.wish.count:
+                return first, pictures
+            # The picture that was skipped is left out, its seed with it.
+            rest = replace(job.wish, seed=(job.wish.seed or 0) + at, count=job.wish.count - at)
+            try:
+                job = await self.parts.queue.submit(rest, client)
+            except QueueFull:
+                return first, pictures
+
+    async def interrupt(self, client: str) -> None:
+        """Stop what this client has drawn now; what it had drawn before is answered."""
+        followed = self._drawn_now(client)
+        if followed is not None:
+            followed.interrupted = True
+            await self.parts.queue.cancel(followed.job.id)
+
+    async def skip(self, client: str) -> None:
+        """Leave the present picture and go on with the next."""
+        followed = self._drawn_now(client)
+        if followed is not None:
+            followed.skip = True
+            await self.parts.queue.cancel(followed.job.id)
+
+    def present(self, client: str) -> Followed | None:
+        """What this client has drawn now, else what this face has."""
+        running = self.parts.queue.running
+        return self._drawn_now(client) or (self.followed.get(running) if running else None)
+
+    def _drawn_now(self, client: str) -> Followed | None:
+        running = self.parts.queue.running
+        followed = self.followed.get(running) if running else None
+        return followed if followed is not None and followed.client == client else None
+
+    async def _through(self, followed: Followed, request: Request) -> Job:
+        """Follow a job to its end; cancel it where the client hangs up."""
+        id = followed.job.id
+        self.followed[id] = followed
+        watching = asyncio.ensure_future(self._watch(followed))
+        leaving = asyncio.ensure_future(_hangs_up(request))
+        try:
+            await asyncio.wait((watching, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if not watching.done():
+                await self.parts.queue.cancel(id)
+                raise ClientGone
+            watching.result()
+        finally:
+            del self.followed[id]
+            await _ended(watching)
+            await _ended(leaving)
+        job = await self.parts.queue.get(id)
+        if job is None or not job.ended:
+            raise HttpTrouble(503, tr("the service is stopping"), tr("the picture is drawn when it runs again"))
+        return job
+
+    async def _watch(self, followed: Followed) -> None:
+        async for event in self.parts.queue.follow(followed.job.id):
+            followed.take(event)
+
+
+async def _hangs_up(request: Request) -> None:
+    """Returns once the client is gone (its body has been read)."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _ended(task: asyncio.Task[Any] | asyncio.Future[Any]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError, Exception):
+        await task
