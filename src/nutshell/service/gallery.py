@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+import io
+import json
+import logging
+import secrets
+import sqlite3
+import struct
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
+
+from PIL import Image
+
+from nutshell.errors import OutputError
+from nutshell.language import Text, tr
+from nutshell.service.gallery_shelf import FolderShelf, MemoryShelf, Shelf, is_id
+from nutshell.service.store import Store
+
+_LOG = logging.getLogger(__name__)
+_COLUMNS = "number, id, job, created, bytes, width, height, favourite, parameters"
+SMALLEST_SIDE, LARGEST_SIDE = 16, 1024  # pixels, of a thumbnail
 
 
 @dataclass(frozen=True)
 class Item:
-    """number: counts up. id: unguessable, the file's name but for .png. created: seconds since 1970."""
+    """number: counts up. id: unguessable, the file's name but for .png. created: seconds since 1970.
+
+    job: the id of the job that drew it, empty where that is not known (any more).
+    """
 
     number: int
     id: str
@@ -21,29 +46,250 @@ class Item:
     parameters: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Usage:
+    """What is kept. note: what people should know of it, such as favourites that leave no room for others."""
+
+    pictures: int
+    bytes: int
+    favourite_bytes: int
+    limit_bytes: int
+    note: Text | None = None
+
+
 class Gallery:
     """Pictures within a limit of bytes: the oldest go first, favourites stay. Methods may block on a disk."""
 
-    def add(self, job: str, png: bytes, parameters: dict[str, Any]) -> Item:
-        """Keep a picture: whole or not at all. Raises OutputError."""
-        raise NotImplementedError
+    def __init__(self, store: Store, shelf: Shelf, limit_bytes: int) -> None:
+        """Use `open`."""
+        self._store = store
+        self._shelf = shelf
+        self._limit_bytes = limit_bytes
+        self._changing = threading.Lock()
+
+    @classmethod
+    def open(cls, store: Store, folder: Path | None, limit_bytes: int) -> Gallery:
+        """Bring index and folder together: half kept pictures go, files that the index lacks are taken in.
+
+        folder: None to keep all in memory. Raises OutputError.
+        """
+        gallery = cls(store, MemoryShelf() if folder is None else FolderShelf(folder), limit_bytes)
+        gallery._reconcile()
+        return gallery
+
+    def add(
+        self,
+        job: str,
+        png: bytes,
+        parameters: dict[str, Any],
+        within: Callable[[sqlite3.Connection, Item], None] = lambda database, item: None,
+    ) -> Item:
+        """Keep a picture: whole or not at all. Raises OutputError.
+
+        within: what else is written to the database in the same transaction.
+        """
+        width, height = _size(png)
+        item = Item(0, new_id(), job, time.time(), len(png), width, height, False, parameters)
+        with self._changing:
+            # Announced first, so that a crash before the last line leaves a file that `open` knows to be half kept.
+            item = self._store.run(lambda database: _announce(database, item))
+            try:
+                self._shelf.write(item.id, png)
+
+                def keep(database: sqlite3.Connection) -> None:
+                    database.execute("UPDATE pictures SET kept = 1 WHERE number = ?", (item.number,))
+                    within(database, item)
+
+                self._store.run(keep)
+            except BaseException:
+                with contextlib.suppress(OutputError):
+                    self._discard(item.id)
+                raise
+            self._make_room(item)
+        return item
 
     def get(self, id: str) -> Item | None:
         """The picture of that id."""
-        raise NotImplementedError
+        if not is_id(id):
+            return None
+        return self._store.run(lambda database: _item(database, id))
 
     def page(self, *, before: int | None = None, limit: int = 50, favourites: bool = False) -> list[Item]:
         """Newest first: those numbered less than `before`."""
-        raise NotImplementedError
+        return self._store.run(
+            lambda database: [
+                _read(row)
+                for row in database.execute(
+                    f"SELECT {_COLUMNS} FROM pictures WHERE kept AND (? IS NULL OR number < ?) "
+                    "AND favourite >= ? ORDER BY number DESC LIMIT ?",
+                    (before, before, favourites, limit),
+                )
+            ]
+        )
 
     def read(self, id: str) -> bytes | None:
         """The PNG; None where it is not there (any more)."""
-        raise NotImplementedError
+        item = self.get(id)
+        if item is None:
+            return None
+        png = self._shelf.read(id, item.favourite)
+        if png is None:
+            # Somebody tidied the folder by hand.
+            self.remove(id)
+        return png
+
+    def thumbnail(self, id: str, side: int) -> bytes | None:
+        """A WebP that fits into a square of `side` pixels (16 to 1024); None where the picture is not there."""
+        png = self.read(id)
+        if png is None:
+            return None
+        side = min(max(side, SMALLEST_SIDE), LARGEST_SIDE)
+        with Image.open(io.BytesIO(png), formats=("PNG",)) as image:
+            small = image.convert("RGB")
+        small.thumbnail((side, side))
+        file = io.BytesIO()
+        small.save(file, "WEBP", quality=80)
+        return file.getvalue()
 
     def favour(self, id: str, yes: bool) -> Item | None:
-        """Mark as favourite or not."""
-        raise NotImplementedError
+        """Mark as favourite or not. Raises OutputError."""
+        with self._changing:
+            item = self.get(id)
+            if item is None:
+                return None
+            self._shelf.move(id, yes)
+            self._store.run(
+                lambda database: database.execute("UPDATE pictures SET favourite = ? WHERE id = ?", (yes, id))
+            )
+            return replace(item, favourite=yes)
 
     def remove(self, id: str) -> bool:
-        """Delete a picture; False where there was none."""
-        raise NotImplementedError
+        """Delete a picture; False where there was none. Raises OutputError."""
+        with self._changing:
+            if self.get(id) is None:
+                return False
+            self._discard(id)
+            return True
+
+    def usage(self) -> Usage:
+        """How full it is."""
+        pictures, total, favourites = self._store.run(_sums)
+        note = None
+        if favourites >= self._limit_bytes:
+            note = tr(
+                "the favourites alone fill the gallery ({bytes:.0f} of {limit:.0f} MB): only the newest other picture "
+                "is kept", bytes=favourites / 1e6, limit=self._limit_bytes / 1e6,
+            )  # fmt: skip
+        return Usage(pictures, total, favourites, self._limit_bytes, note)
+
+    def _discard(self, id: str) -> None:
+        # The file first: a row without a file is dropped by `open`, a file without a row would come back.
+        self._shelf.remove(id)
+        self._store.run(lambda database: database.execute("DELETE FROM pictures WHERE id = ?", (id,)))
+
+    def _make_room(self, newest: Item) -> None:
+        """Down to the limit. The newest stays in any case: somebody waits for it."""
+        try:
+            for id in self._store.run(lambda database: _oldest(database, self._limit_bytes, newest.number)):
+                self._discard(id)
+        except OutputError as error:
+            # The picture itself is kept; room is made with the next.
+            _LOG.warning("the gallery's oldest pictures could not be removed: %s", error)
+
+    def _reconcile(self) -> None:
+        files = self._shelf.files()
+        rows = self._store.run(_index)
+        for id, kept in rows.items():
+            if not kept:
+                self._discard(id)
+                files.pop(id, None)
+        gone = [id for id, kept in rows.items() if kept and id not in files]
+        moved = [(favourite, id) for id, favourite in files.items() if id in rows]
+        found = [id for id in files if id not in rows]
+        taken = sorted(filter(None, (self._described(id, files[id]) for id in found)), key=lambda item: item.created)
+
+        def write(database: sqlite3.Connection) -> None:
+            database.executemany("DELETE FROM pictures WHERE id = ?", [(id,) for id in gone])
+            database.executemany("UPDATE pictures SET favourite = ? WHERE id = ? AND favourite <> ?1", moved)
+            for item in taken:
+                _announce(database, item, kept=True)
+
+        self._store.run(write)
+        if taken:
+            _LOG.warning("%d pictures of the gallery's folder were not in its index and were taken in", len(taken))
+
+    def _described(self, id: str, favourite: bool) -> Item | None:
+        """What the index says of a file, out of the file itself; None where it is no PNG."""
+        png = self._shelf.read(id, favourite)
+        try:
+            width, height = _size(png or b"")
+        except ValueError:
+            return None
+        parameters = self._shelf.parameters(id, favourite)
+        created = self._shelf.created(id, favourite)
+        return Item(0, id, "", created, len(png or b""), width, height, favourite, parameters)
+
+
+def new_id() -> str:
+    """128 random bits. Never a leading "-", which would be an option to a shell's commands."""
+    while (id := secrets.token_urlsafe(16)).startswith("-"):
+        pass
+    return id
+
+
+def _size(png: bytes) -> tuple[int, int]:
+    """Width and height, out of the header (PNG specification, 11.2.2). Raises ValueError."""
+    if png[:8] != b"\x89PNG\r\n\x1a\n" or png[12:16] != b"IHDR" or len(png) < 24:
+        raise ValueError("not a PNG")
+    width, height = struct.unpack(">II", png[16:24])
+    return int(width), int(height)
+
+
+def _announce(database: sqlite3.Connection, item: Item, *, kept: bool = False) -> Item:
+    row = (
+        item.id, item.job, item.created, item.bytes, item.width, item.height, item.favourite, kept,
+        json.dumps(item.parameters, default=str),
+    )  # fmt: skip
+    cursor = database.execute(
+        "INSERT INTO pictures (id, job, created, bytes, width, height, favourite, kept, parameters) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        row,
+    )
+    return replace(item, number=cursor.lastrowid or 0)
+
+
+def _item(database: sqlite3.Connection, id: str) -> Item | None:
+    row = database.execute(f"SELECT {_COLUMNS} FROM pictures WHERE id = ? AND kept", (id,)).fetchone()
+    return None if row is None else _read(row)
+
+
+def _read(row: tuple[Any, ...]) -> Item:
+    *fields, favourite, parameters = row
+    return Item(*fields, favourite=bool(favourite), parameters=json.loads(parameters))
+
+
+def _index(database: sqlite3.Connection) -> dict[str, bool]:
+    return {id: bool(kept) for id, kept in database.execute("SELECT id, kept FROM pictures")}
+
+
+def _sums(database: sqlite3.Connection) -> tuple[int, int, int]:
+    row = database.execute(
+        "SELECT count(*), coalesce(sum(bytes), 0), coalesce(sum(bytes * favourite), 0) FROM pictures WHERE kept"
+    ).fetchone()
+    return row[0], row[1], row[2]
+
+
+def _oldest(database: sqlite3.Connection, limit_bytes: int, newest: int) -> list[str]:
+    """The ids that have to go."""
+    _, total, _ = _sums(database)
+    going = []
+    if total > limit_bytes:
+        rows = database.execute(
+            "SELECT id, bytes FROM pictures WHERE kept AND NOT favourite AND number <> ? ORDER BY number", (newest,)
+        )
+        for id, size in rows:
+            if total <= limit_bytes:
+                break
+            going.append(id)
+            total -= size
+    return going
