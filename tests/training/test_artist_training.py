@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -121,6 +122,24 @@ def test_the_pupil_differs_from_its_source_and_shares_its_text_encoder(trained: 
     assert all(torch.equal(one, other) for one, other in texts)
     unets = zip(source.unet.parameters(), pupil.unet.parameters(), strict=True)
     assert any(not torch.equal(one, other) for one, other in unets)
+
+
+def test_a_smaller_pupil_may_learn_from_the_teacher(
+    options: Options, trained: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(subjects, "load_world", lambda _cache: fake_world())
+    monkeypatch.setattr(latents_module, "SHARD", 8)
+    monkeypatch.setattr("training.artist.trajectories.SHARD", 4)
+    elsewhere = replace(options, recipe=replace(options.recipe, name="led"))
+    pupil = load_artist(turbo.learn(elsewhere, trained["teacher"], trained["student"]))
+    assert pupil.unet.config.block_out_channels == load_artist(trained["student"]).unet.config.block_out_channels
+    other = shutil.copytree(trained["student"], tmp_path / "other")
+    text_encoder = load_artist(other).text_encoder
+    with torch.no_grad():
+        next(text_encoder.parameters()).add_(1)
+    text_encoder.save_pretrained(other / "text_encoder")
+    with pytest.raises(ValueError, match="another text encoder"):
+        turbo.learn(elsewhere, trained["teacher"], other)
 
 
 def test_latents_are_those_of_the_pictures_and_drawn_once(options: Options, trained: dict[str, Path]) -> None:

@@ -1,12 +1,14 @@
 """Distil the guided artist into one that needs a few steps of one pass each, guidance folded in.
 
-    python -m training.artist.turbo [--recipe cpu] [--source FOLDER] [--minutes 30] [--resume]
+    python -m training.artist.turbo [--recipe cpu] [--source FOLDER] [--start FOLDER] [--minutes 30] [--resume]
 
 Each of the few steps learns where several guided steps of the source lead, on latents of the source's own runs
 (progressive distillation, Salimans and Ho 2022, arXiv:2202.00512, with guidance folded in after Meng et al. 2023,
 arXiv:2210.03142, several steps at once and from whole runs instead of noised pictures). The sampler stays DDIM.
 In a second part the pupil runs from noise by itself, so that each step also learns to mend what the one before
 left: its last latent is held to the source's.
+
+The pupil may be smaller than its source: `--start` names the model whose UNet it begins with.
 """
 
 from __future__ import annotations
@@ -72,10 +74,11 @@ class Pupil(nn.Module):
         return predicted
 
 
-def learn(options: Options, source_folder: Path) -> Path:
+def learn(options: Options, source_folder: Path, start_folder: Path | None = None) -> Path:
     """Run the source, train the pupil for the budget; at every checkpoint write the averaged model.
 
-    Returns its folder.
+    start_folder: the model whose UNet the pupil begins with, the source's own for None. Returns the folder written.
+    Raises `ValueError` where both do not read captions the same way.
     """
     work, device, settings = options.work, options.device, options.recipe.turbo
     source = load_artist(source_folder)
@@ -83,7 +86,8 @@ def learn(options: Options, source_folder: Path) -> Path:
     folder = trajectories_folder(work, source_folder, settings)
     draw_trajectories(Runner(source, batches, settings, device), folder, settings.runs)
     ids, states = load_trajectories(folder)
-    unet = for_training(copy.deepcopy(source.unet).to(device))
+    start = source if start_folder is None else _begin_with(start_folder, source)
+    unet = for_training(copy.deepcopy(start.unet).to(device))
     pupil = Pupil(unet, source.text_encoder, settings).to(device)
 
     def draw_batch(share: float) -> tuple[Tensor, ...]:
@@ -113,13 +117,22 @@ def learn(options: Options, source_folder: Path) -> Path:
     return work / "turbo"
 
 
+def _begin_with(folder: Path, source: Artist) -> Artist:
+    start = load_artist(folder)
+    ours, theirs = start.text_encoder.state_dict(), source.text_encoder.state_dict()
+    if ours.keys() != theirs.keys() or any(not torch.equal(ours[name].cpu(), theirs[name].cpu()) for name in ours):
+        raise ValueError(f"{folder} has another text encoder than the source")
+    return start
+
+
 def main() -> None:
     """Read the command line."""
     parser = parser_of(__doc__)
     parser.add_argument("--source", type=Path, help="the guided model (the recipe's student if not given)")
+    parser.add_argument("--start", type=Path, help="the model whose UNet it begins with (the source's if not given)")
     given = parser.parse_args()
     options = options_of(given)
-    learn(options, given.source or options.work / "student")
+    learn(options, given.source or options.work / "student", given.start)
 
 
 if __name__ == "__main__":
