@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
 import io
 import json
 import logging
@@ -69,7 +71,7 @@ class Gallery:
 
     @classmethod
     def open(cls, store: Store, folder: Path | None, limit_bytes: int) -> Gallery:
-        """Bring index and folder together: half kept pictures go, files that the index lacks are taken in.
+        """Bring index and folder together: rows without a file go, files that the index lacks are taken in.
 
         folder: None to keep all in memory. Raises OutputError.
         """
@@ -82,25 +84,32 @@ class Gallery:
         job: str,
         png: bytes,
         parameters: dict[str, Any],
+        *,
+        id: str = "",
         within: Callable[[sqlite3.Connection, Item], None] = lambda database, item: None,
     ) -> Item:
         """Keep a picture: whole or not at all. Raises OutputError.
 
-        within: what else is written to the database in the same transaction.
+        id: of `picture_id`, so that a picture that is drawn again after a crash takes its own place; a new one where
+        it is empty. within: what else is written to the database in the same transaction.
         """
-        width, height = _size(png)
-        item = Item(0, new_id(), job, time.time(), len(png), width, height, False, parameters)
+        try:
+            width, height = _size(png)
+        except ValueError as error:
+            raise OutputError(tr("what was drawn is no PNG file")) from error
         with self._changing:
-            # Announced first, so that a crash before the last line leaves a file that `open` knows to be half kept.
-            item = self._store.run(lambda database: _announce(database, item))
+            before = self.get(id)
+            favourite = before is not None and before.favourite
+            item = Item(0, id or new_id(), job, time.time(), len(png), width, height, favourite, parameters)
+            self._shelf.write(item.id, png, favourite)
+
+            def keep(database: sqlite3.Connection) -> Item:
+                kept = _insert(database, item)
+                within(database, kept)
+                return kept
+
             try:
-                self._shelf.write(item.id, png)
-
-                def keep(database: sqlite3.Connection) -> None:
-                    database.execute("UPDATE pictures SET kept = 1 WHERE number = ?", (item.number,))
-                    within(database, item)
-
-                self._store.run(keep)
+                item = self._store.run(keep)
             except BaseException:
                 with contextlib.suppress(OutputError):
                     self._discard(item.id)
@@ -120,7 +129,7 @@ class Gallery:
             lambda database: [
                 _read(row)
                 for row in database.execute(
-                    f"SELECT {_COLUMNS} FROM pictures WHERE kept AND (? IS NULL OR number < ?) "
+                    f"SELECT {_COLUMNS} FROM pictures WHERE (? IS NULL OR number < ?) "
                     "AND favourite >= ? ORDER BY number DESC LIMIT ?",
                     (before, before, favourites, limit),
                 )
@@ -198,21 +207,19 @@ class Gallery:
 
     def _reconcile(self) -> None:
         files = self._shelf.files()
-        rows = self._store.run(_index)
-        for id, kept in rows.items():
-            if not kept:
-                self._discard(id)
-                files.pop(id, None)
-        gone = [id for id, kept in rows.items() if kept and id not in files]
-        moved = [(favourite, id) for id, favourite in files.items() if id in rows]
-        found = [id for id in files if id not in rows]
-        taken = sorted(filter(None, (self._described(id, files[id]) for id in found)), key=lambda item: item.created)
+        rows = self._store.run(
+            lambda database: {id: bool(yes) for id, yes in database.execute("SELECT id, favourite FROM pictures")}
+        )
+        gone = [(id,) for id in rows if id not in files]
+        moved = [(yes, id) for id, yes in files.items() if rows.get(id, yes) != yes]
+        found = (self._described(id, yes) for id, yes in files.items() if id not in rows)
+        taken = sorted(filter(None, found), key=lambda item: item.created)
 
         def write(database: sqlite3.Connection) -> None:
-            database.executemany("DELETE FROM pictures WHERE id = ?", [(id,) for id in gone])
-            database.executemany("UPDATE pictures SET favourite = ? WHERE id = ? AND favourite <> ?1", moved)
+            database.executemany("DELETE FROM pictures WHERE id = ?", gone)
+            database.executemany("UPDATE pictures SET favourite = ? WHERE id = ?", moved)
             for item in taken:
-                _announce(database, item, kept=True)
+                _insert(database, item)
 
         self._store.run(write)
         if taken:
@@ -237,6 +244,12 @@ def new_id() -> str:
     return id
 
 
+def picture_id(job: str, place: int) -> str:
+    """The id of a job's picture, as unguessable as the job's own: SHA-256 of both, 132 bits of it."""
+    digest = hashlib.sha256(f"{job} {place}".encode()).digest()
+    return base64.urlsafe_b64encode(digest)[:22].decode().replace("-", "_")
+
+
 def _size(png: bytes) -> tuple[int, int]:
     """Width and height, out of the header (PNG specification, 11.2.2). Raises ValueError."""
     if png[:8] != b"\x89PNG\r\n\x1a\n" or png[12:16] != b"IHDR" or len(png) < 24:
@@ -245,21 +258,21 @@ def _size(png: bytes) -> tuple[int, int]:
     return int(width), int(height)
 
 
-def _announce(database: sqlite3.Connection, item: Item, *, kept: bool = False) -> Item:
+def _insert(database: sqlite3.Connection, item: Item) -> Item:
     row = (
-        item.id, item.job, item.created, item.bytes, item.width, item.height, item.favourite, kept,
+        item.id, item.job, item.created, item.bytes, item.width, item.height, item.favourite,
         json.dumps(item.parameters, default=str),
     )  # fmt: skip
     cursor = database.execute(
-        "INSERT INTO pictures (id, job, created, bytes, width, height, favourite, kept, parameters) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO pictures (id, job, created, bytes, width, height, favourite, parameters) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         row,
     )
     return replace(item, number=cursor.lastrowid or 0)
 
 
 def _item(database: sqlite3.Connection, id: str) -> Item | None:
-    row = database.execute(f"SELECT {_COLUMNS} FROM pictures WHERE id = ? AND kept", (id,)).fetchone()
+    row = database.execute(f"SELECT {_COLUMNS} FROM pictures WHERE id = ?", (id,)).fetchone()
     return None if row is None else _read(row)
 
 
@@ -268,13 +281,9 @@ def _read(row: tuple[Any, ...]) -> Item:
     return Item(*fields, favourite=bool(favourite), parameters=json.loads(parameters))
 
 
-def _index(database: sqlite3.Connection) -> dict[str, bool]:
-    return {id: bool(kept) for id, kept in database.execute("SELECT id, kept FROM pictures")}
-
-
 def _sums(database: sqlite3.Connection) -> tuple[int, int, int]:
     row = database.execute(
-        "SELECT count(*), coalesce(sum(bytes), 0), coalesce(sum(bytes * favourite), 0) FROM pictures WHERE kept"
+        "SELECT count(*), coalesce(sum(bytes), 0), coalesce(sum(bytes * favourite), 0) FROM pictures"
     ).fetchone()
     return row[0], row[1], row[2]
 
@@ -285,7 +294,7 @@ def _oldest(database: sqlite3.Connection, limit_bytes: int, newest: int) -> list
     going = []
     if total > limit_bytes:
         rows = database.execute(
-            "SELECT id, bytes FROM pictures WHERE kept AND NOT favourite AND number <> ? ORDER BY number", (newest,)
+            "SELECT id, bytes FROM pictures WHERE NOT favourite AND number <> ? ORDER BY number", (newest,)
         )
         for id, size in rows:
             if total <= limit_bytes:

@@ -32,7 +32,7 @@ def is_id(text: str) -> bool:
 class Shelf(Protocol):
     """Files by id. All may block."""
 
-    def write(self, id: str, png: bytes) -> None:
+    def write(self, id: str, png: bytes, favourite: bool) -> None:
         """Whole or not at all. Raises OutputError."""
 
     def read(self, id: str, favourite: bool) -> bytes | None:
@@ -60,7 +60,7 @@ class MemoryShelf:
     def __init__(self) -> None:
         self._files: dict[str, bytes] = {}
 
-    def write(self, id: str, png: bytes) -> None:
+    def write(self, id: str, png: bytes, favourite: bool) -> None:
         self._files[id] = png
 
     def read(self, id: str, favourite: bool) -> bytes | None:
@@ -91,8 +91,8 @@ class FolderShelf:
         with _told():
             (folder / _FAVOURITES).mkdir(parents=True, exist_ok=True)
 
-    def write(self, id: str, png: bytes) -> None:
-        with _told(), writing(self._path(id, False)) as file:
+    def write(self, id: str, png: bytes, favourite: bool) -> None:
+        with _told(), writing(self._path(id, favourite)) as file:
             file.write(png)
 
     def read(self, id: str, favourite: bool) -> bytes | None:

@@ -27,7 +27,7 @@ from nutshell.service.gallery import Gallery, new_id
 from nutshell.service.job import Event, Fault, Job, State
 from nutshell.service.models import Models
 from nutshell.service.options import ServiceOptions
-from nutshell.service.queue_drawing import Drawing, Outcome
+from nutshell.service.queue_drawing import Drawing, Outcome, fault_of
 from nutshell.service.queue_entry import Entry, end_of, pictures_of
 from nutshell.service.queue_follow import Mailbox
 from nutshell.service.queue_order import fair_order
@@ -84,6 +84,7 @@ class Queue:
         self._news = asyncio.Event()
         self._stopping = False
         self._ended_count = 0
+        self._finishing: asyncio.Task[None] | None = None
         self._server: asyncio.Task[None] | None = None
 
     @classmethod
@@ -217,9 +218,11 @@ class Queue:
                 self._server.cancel()
                 await asyncio.wait({self._server})
                 if self._drawing is not None:
+                    await self._drawing.stored()
                     await self._put_back(self._drawing)
-        if self._entering:
-            await asyncio.wait(self._entering)
+        others = {*self._entering, *filter(None, (self._finishing,))}
+        if others:
+            await asyncio.wait(others)
         await self._save([])
         for entry in list(self._entries.values()):
             entry.close()
@@ -239,7 +242,7 @@ class Queue:
                 raise QueueFull(self._retry_after())
             return store_jobs.insert(database, record, wish)
 
-        entry = Entry(await self._store.do(write))
+        entry = Entry(await self._store.do(write, durable=True))
         self._entries[entry.job.id] = entry
         drawing = self._drawing
         if drawing is not None and drawing.open and share and drawing.share == share and not self._stopping:
@@ -320,23 +323,22 @@ class Queue:
         most = max((entry.job.pictures for entry in members), key=len)
         for entry in members:
             entry.change(pictures=most)
-        drawing = Drawing(list(members), self._worker, self._gallery, self._save, most)
+        job = members[0].job
+        drawing = Drawing(job.id, list(members), self._worker, self._gallery, self._save, most)
         self._drawing = drawing
-        leaner = any(entry.record.leaner for entry in members)
-        number = members[0].job
         self._turn += 1
         await self._begin(members)
+        started = time.monotonic()
         try:
-            wish = await self._store.do(lambda database: store_jobs.with_inputs(database, number))
+            wish = await self._store.do(lambda database: store_jobs.with_inputs(database, job))
         except OutputError as error:
-            outcome, seconds = Outcome(Fault(type(error).__name__, error.message, error.hint)), 0.0
+            outcome = Outcome(fault_of(error))
         else:
-            started = time.monotonic()
             # A cancel that came before the worker was at work went unheard.
             idle = self._stopping or not drawing.members
+            leaner = any(entry.record.leaner for entry in members)
             outcome = Outcome(stopped=True) if idle else await drawing.run(wish, leaner=leaner)
-            seconds = time.monotonic() - started
-        await self._settle(drawing, outcome, seconds)
+        await self._settle(drawing, outcome, time.monotonic() - started)
         self._drawing = None
         self._moved()
 
@@ -353,22 +355,39 @@ class Queue:
         await self._save([entry.record for entry in members])
 
     async def _settle(self, drawing: Drawing, outcome: Outcome, seconds: float) -> None:
+        if self._finishing is not None:
+            await self._finishing
+        if outcome == Outcome():
+            # The next is drawn while these pictures go to the disk.
+            members = [entry for entry in drawing.members if not entry.ending]
+            for entry in members:
+                entry.ending = True
+            self._finishing = asyncio.create_task(self._finish(drawing, members, seconds))
+            return
+        fault = await drawing.stored() or outcome.fault
         members = list(drawing.members)
-        if outcome.stopped and self._stopping:
-            await self._put_back(drawing)
+        if fault is not None:
+            await self._end_all(members, "failed", fault)
         elif outcome.died is not None:
             await self._retry(members, outcome.died)
-        elif outcome.fault is not None:
-            await self._end_all(members, "failed", outcome.fault)
-        elif outcome.stopped:
+        elif self._stopping:
+            await self._put_back(drawing)
+        else:
             # Whoever cancelled has left before; these did not ask for it.
             await self._retry(members, tr("it stopped by itself"))
-        else:
-            if members and not drawing.resumed and not drawing.loaded:
-                self._pace.learn(members[0].job.wish, seconds)
-                for entry in members:
-                    entry.record = replace(entry.record, seconds=seconds)
-            await self._end_all(members, "done")
+
+    async def _finish(self, drawing: Drawing, members: Sequence[Entry], seconds: float) -> None:
+        """All was drawn."""
+        fault = await drawing.stored()
+        for entry in members:
+            if fault is None and len(entry.job.pictures) < entry.job.wish.count:
+                fault = Fault("EngineError", tr("the worker did not draw all pictures"), _AGAIN_HINT)
+        if fault is None and members and not drawing.resumed and not drawing.loaded:
+            self._pace.learn(members[0].job.wish, seconds)
+            for entry in members:
+                entry.record = replace(entry.record, seconds=seconds)
+        for entry in members:
+            await self._end(entry, "done" if fault is None else "failed", fault)
 
     async def _retry(self, members: Sequence[Entry], reason: Text) -> None:
         """The worker died of them: once more with a leaner plan, then never again."""

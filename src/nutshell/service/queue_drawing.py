@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from nutshell.errors import Cancelled, NutshellError, OutputError
 from nutshell.language import Text, tr
 from nutshell.service import store_jobs
-from nutshell.service.gallery import Gallery, Item
+from nutshell.service.gallery import Gallery, Item, picture_id
 from nutshell.service.job import Event, Fault
 from nutshell.service.queue_entry import Entry, pictures_of
 from nutshell.service.sentences import sentence_from_json
@@ -34,11 +34,13 @@ class Outcome:
 
 @dataclass(eq=False)
 class Drawing:
-    """members: the jobs that are served, one at least unless all were cancelled. pictures: ids, those done.
+    """owner: the first job, whose id gives the pictures theirs. members: the jobs that are served, one at least unless
+    all were cancelled. pictures: ids, those done.
 
     open: another job may still join. loaded: a model was loaded on the way, so its time tells nothing of the next.
     """
 
+    owner: str
     members: list[Entry]
     worker: Worker
     gallery: Gallery
@@ -62,32 +64,31 @@ class Drawing:
         return self._before > 0
 
     async def run(self, wish: Wish, *, leaner: bool) -> Outcome:
-        """Draw what is not in the gallery yet. wish: with its pictures."""
+        """Draw what is not in the gallery yet. wish: with its pictures. Nobody can join any more when it is over."""
         self._before = len(self.pictures)
         try:
             if self._before < wish.count:
                 # The seeds count up with the pictures, so the rest is a wish of its own.
                 rest = replace(wish, seed=(wish.seed or 0) + self._before, count=wish.count - self._before)
                 await self.worker.draw(rest, self._tell, leaner=leaner)
-            outcome = Outcome()
+            return Outcome()
         except Cancelled:
-            outcome = Outcome(stopped=True)
+            return Outcome(stopped=True)
         except WorkerDied as error:
-            outcome = Outcome(died=sentence_from_json(error.args[0] if error.args else tr("it ended")))
+            return Outcome(died=sentence_from_json(error.args[0] if error.args else tr("it ended")))
         except NutshellError as error:
-            outcome = Outcome(_fault(error))
+            return Outcome(fault_of(error))
         except Exception:  # noqa: BLE001 (logged; the queue outlives any fault of a worker)
             _LOG.exception("the worker failed in a way that it should not")
-            outcome = Outcome(_fault(NutshellError(tr("the drawing failed unexpectedly"), tr("see the service's log"))))
+            return Outcome(fault_of(NutshellError(tr("the drawing failed unexpectedly"), tr("see the service's log"))))
         finally:
             self.open = False
-            await self.stored()
-        return outcome if self._failed is None else Outcome(_fault(self._failed))
 
-    async def stored(self) -> None:
-        """Wait until all that was drawn so far is in the gallery."""
+    async def stored(self) -> Fault | None:
+        """Wait until all that was drawn so far is in the gallery; why one is not."""
         if self._storing:
             await asyncio.wait(self._storing)
+        return None if self._failed is None else fault_of(self._failed)
 
     def join(self, entry: Entry) -> None:
         """Serve one more job."""
@@ -132,7 +133,14 @@ class Drawing:
                 store_jobs.set_pictures(database, numbers, (*before, item.id))
 
             try:
-                item = await asyncio.to_thread(self.gallery.add, members[0].job.id, drawn.png, drawn.parameters, within)
+                item = await asyncio.to_thread(
+                    self.gallery.add,
+                    members[0].job.id,
+                    drawn.png,
+                    drawn.parameters,
+                    id=picture_id(self.owner, len(before) + 1),
+                    within=within,
+                )
             except OutputError as error:
                 self._failed = error
                 self.worker.cancel()
@@ -152,5 +160,5 @@ class Drawing:
             entry.publish(event)
 
 
-def _fault(error: NutshellError) -> Fault:
+def fault_of(error: NutshellError) -> Fault:
     return Fault(type(error).__name__, error.message, error.hint)

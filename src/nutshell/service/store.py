@@ -4,8 +4,9 @@
     await store.do(lambda database: ...)            # on the event loop
     store.run(lambda database: ...)                 # in any other thread
 
-Each piece of work is one transaction. What is committed outlasts a crash and a power cut (WAL, synchronous=FULL;
-https://sqlite.org/wal.html). One process holds the file at a time.
+Each piece of work is one transaction. What is committed outlasts a crash of this process; a power cut may undo the
+last ones, never one before another (WAL, synchronous=NORMAL; https://sqlite.org/wal.html), and nothing up to the
+last `durable` one. One process holds the file at a time.
 """
 
 from __future__ import annotations
@@ -73,17 +74,17 @@ class Store:
             raise
         return cls(database, thread, notes)
 
-    def submit(self, work: Work[T]) -> Future[T]:
+    def submit(self, work: Work[T], *, durable: bool = False) -> Future[T]:
         """Begin a transaction behind those that were begun before. Its errors are OutputErrors and `work`'s own."""
-        return self._thread.submit(self._transact, work)
+        return self._thread.submit(self._transact, work, durable)
 
     def run(self, work: Work[T]) -> T:
         """The same, and wait for it: not on the event loop, and not within another `work`."""
         return self.submit(work).result()
 
-    async def do(self, work: Work[T]) -> T:
-        """The same, on the event loop. Who is cancelled meanwhile undoes nothing."""
-        return await asyncio.wrap_future(self.submit(work))
+    async def do(self, work: Work[T], *, durable: bool = False) -> T:
+        """The same, on the event loop. Whoever is cancelled meanwhile undoes nothing that was begun."""
+        return await asyncio.shield(asyncio.wrap_future(self.submit(work, durable=durable)))
 
     def close(self) -> None:
         """Finish what was begun and close the file."""
@@ -91,9 +92,10 @@ class Store:
             self._thread.submit(self._database.close).result()
         self._thread.shutdown()
 
-    def _transact(self, work: Work[T]) -> T:
+    def _transact(self, work: Work[T], durable: bool) -> T:
         database = self._database
         try:
+            database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             database.execute("BEGIN")
             result = work(database)
             database.execute("COMMIT")

@@ -47,10 +47,9 @@ STEPS: tuple[str, ...] = (
         width INTEGER NOT NULL,
         height INTEGER NOT NULL,
         favourite INTEGER NOT NULL,
-        kept INTEGER NOT NULL,
         parameters TEXT NOT NULL
     );
-    CREATE INDEX pictures_by_favourite ON pictures (kept, favourite, number, bytes);
+    CREATE INDEX pictures_by_favourite ON pictures (favourite, number, bytes);
     """,
 )
 
@@ -69,8 +68,6 @@ def prepare(database: sqlite3.Connection) -> None:
     database.execute("PRAGMA auto_vacuum = INCREMENTAL")
     database.execute("PRAGMA locking_mode = EXCLUSIVE")
     database.execute("PRAGMA journal_mode = WAL")
-    # FULL: a job that was accepted is on the disk. NORMAL could lose the last ones to a power cut.
-    database.execute("PRAGMA synchronous = FULL")
     database.execute("PRAGMA foreign_keys = ON")
     database.execute("PRAGMA temp_store = MEMORY")
     database.execute("PRAGMA journal_size_limit = 8000000")
