@@ -25,6 +25,7 @@ COMMANDS: dict[str, Text] = {
     "models": tr("list what this machine can run, best first, with time and memory"),
     "plan": tr("explain how a model would be run here, and why so"),
     "bench": tr("measure this machine, for the estimates of models and plan"),
+    "serve": tr("draw for people and programs over HTTP: a page, and what other tools speak"),
     "pull": tr("fetch a model, or what is missing of it"),
     "remove": tr("delete a fetched model"),
     "list": tr("list the models that were fetched, and those on removable drives"),

@@ -1,0 +1,202 @@
+"""One service, put together and run until it is told to stop.
+
+    sockets -> Parts (store, gallery, worker, queue, models) -> app -> guard -> uvicorn
+
+The order of a stop: no new connections and wishes, the present step is finished, what was being drawn is queued
+again, those who follow jobs are let go, the worker ends, the database is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import uvicorn
+
+from nutshell.errors import NutshellError
+from nutshell.service.gallery import Gallery
+from nutshell.service.http.app import create_app
+from nutshell.service.http.guard import guard, uvicorn_options
+from nutshell.service.models import Models
+from nutshell.service.options import ServiceOptions
+from nutshell.service.parts import Parts
+from nutshell.service.queue import Queue
+from nutshell.service.store import Store
+from nutshell.service.worker import Worker
+from nutshell.service.worker_settings import DrawSettings
+from nutshell.service.worker_supervisor import ProcessWorker
+from nutshell.settings import Settings
+
+GRACE_SECONDS = 20.0
+_GOODBYE_SECONDS = 5  # for answers that are under way once nothing is drawn any more
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a service ended. signal: what told it to, 0 where it ended by itself. waiting: jobs for the next start."""
+
+    signal: int
+    waiting: int
+
+
+def serve(
+    options: ServiceOptions,
+    worker: Callable[[], Worker],
+    models: Callable[[], Models],
+    sockets: Sequence[socket.socket],
+    on_ready: Callable[[], None],
+) -> Ending:
+    """Serve on these sockets until a signal ends it. worker, models: make them, on the event loop.
+
+    on_ready: called once requests are answered. Raises OutputError where the folder cannot be written to.
+    """
+    return asyncio.run(_serve(options, worker, models, sockets, on_ready))
+
+
+async def _serve(
+    options: ServiceOptions,
+    worker: Callable[[], Worker],
+    models: Callable[[], Models],
+    sockets: Sequence[socket.socket],
+    on_ready: Callable[[], None],
+) -> Ending:
+    async with opened(options, worker(), models()) as parts:
+        server = _Server(guard(create_app(parts), options), on_ready)
+        with _stopping_signals() as stop:
+            serving = asyncio.create_task(server.serve(list(sockets)))
+            ordered = asyncio.create_task(stop.first())
+            looking = asyncio.create_task(asyncio.to_thread(_look_around, parts.models))
+            await asyncio.wait({serving, ordered}, return_when=asyncio.FIRST_COMPLETED)
+            ordered.cancel()
+            looking.cancel()
+            server.should_exit = True
+            stop.then(lambda: setattr(server, "force_exit", True))
+            _LOG.info("stopping", extra={"fields": {"signal": stop.number}})
+            await parts.queue.stop(GRACE_SECONDS)
+            waiting = parts.queue.waiting
+            await serving
+        _LOG.info("stopped", extra={"fields": {"waiting": waiting}})
+        return Ending(stop.number, waiting)
+
+
+@contextlib.asynccontextmanager
+async def opened(options: ServiceOptions, worker: Worker, models: Models) -> AsyncIterator[Parts]:
+    """The parts of a service, its queue at work; the worker and the database are closed in the end."""
+    store = await asyncio.to_thread(Store.open, None if options.amnesia else options.folder / "jobs.sqlite")
+    try:
+        for note in store.notes:
+            _LOG.warning(note)
+        folder = None if options.amnesia else options.gallery or options.folder / "gallery"
+        gallery = await asyncio.to_thread(Gallery.open, store, folder, options.gallery_bytes)
+        queue = await Queue.open(store, gallery, worker, options, models)
+        try:
+            yield Parts(options, queue, gallery, worker, models)
+        finally:
+            await queue.stop(0.0)
+    finally:
+        await asyncio.to_thread(store.close)
+
+
+def draw_settings(settings: Settings, options: ServiceOptions) -> DrawSettings:
+    """How pictures are drawn. What a run took is not noted by a service that forgets."""
+    drawn = DrawSettings.of(settings)
+    return replace(drawn, learn=drawn.learn and not options.amnesia)
+
+
+def make_worker(settings: DrawSettings, options: ServiceOptions) -> Worker:
+    """A worker that is a process; it starts with the first job."""
+    return ProcessWorker(settings, keep_alive_seconds=options.keep_alive_seconds)
+
+
+def make_models(settings: Settings) -> Models:
+    """The models of these settings."""
+    return Models()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, told what to do by us: its signals, its log and its sockets are ours."""
+
+    def __init__(self, app: Any, on_ready: Callable[[], None]) -> None:
+        given: dict[str, Any] = {
+            "http": "h11",
+            "ws": "none",
+            "lifespan": "off",
+            "log_config": None,
+            # Whoever sends X-Forwarded-For would be whoever they like.
+            "proxy_headers": False,
+            "server_header": False,
+            "timeout_graceful_shutdown": _GOODBYE_SECONDS,
+            **uvicorn_options(),
+        }
+        super().__init__(uvicorn.Config(app, **given))
+        self._on_ready = on_ready
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Ours are in place."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's; says when it is done."""
+        await super().startup(sockets=sockets)
+        if self.started:
+            self._on_ready()
+
+
+class _Stop:
+    """The signals that end the service: the first asks, a second one insists."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._came = asyncio.Event()
+        self._again: Callable[[], object] = lambda: None
+        self.number = 0
+
+    async def first(self) -> None:
+        """Until a signal comes."""
+        await self._came.wait()
+
+    def then(self, again: Callable[[], object]) -> None:
+        """What the next one does."""
+        self._again = again
+
+    def come(self, number: int, frame: object) -> None:
+        """A signal handler. It may interrupt anything, so that nothing is done here."""
+        self._loop.call_soon_threadsafe(self._heed, number)
+
+    def _heed(self, number: int) -> None:
+        if self._came.is_set():
+            self._again()
+        self.number = self.number or number
+        self._came.set()
+
+
+@contextlib.contextmanager
+def _stopping_signals() -> Iterator[_Stop]:
+    """SIGINT, SIGTERM and SIGHUP end the service, but for those that were ignored on purpose (nohup)."""
+    stop = _Stop(asyncio.get_running_loop())
+    kept: dict[int, Any] = {}
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            kept[number] = signal.signal(number, stop.come)
+    try:
+        yield stop
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+def _look_around(models: Models) -> None:
+    """Look at the machine and its models before somebody asks: it takes a second, which no request should wait for."""
+    try:
+        models.rows()
+    except NutshellError as error:
+        _LOG.warning(error.message)
