@@ -5,8 +5,9 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from nutshell import __version__
-from nutshell.service.http import a1111, errors, health, native_jobs
+from nutshell.service.http import a1111, errors, health, native_jobs, openai_images, openai_models, page
 from nutshell.service.http.a1111_errors import tell_a1111
+from nutshell.service.http.openai_errors import tell_openai
 from nutshell.service.parts import Parts
 
 
@@ -14,7 +15,8 @@ def create_app(parts: Parts) -> FastAPI:
     """The faces over `parts`, unguarded: `guard` is put around it where it is served."""
     # Its own pages of documentation load from another host.
     app = FastAPI(title="Nutshell", version=__version__, docs_url=None, redoc_url=None)
-    for face in (health, native_jobs, a1111):
+    for face in (health, native_jobs, openai_images, openai_models, a1111):
         app.include_router(face.router(parts))
-    errors.install(app, {"/sdapi": tell_a1111, "/internal": tell_a1111})
+    app.include_router(page.router())
+    errors.install(app, {"/v1": tell_openai, "/sdapi": tell_a1111, "/internal": tell_a1111})
     return app

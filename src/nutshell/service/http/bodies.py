@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
@@ -80,7 +81,7 @@ def _decoded(value: Any) -> Any:
     try:
         return base64.b64decode(rest if comma and head.startswith("data:") else value, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise ValueError("not valid base64") from error
+        raise PydanticCustomError("base64", tr("must be the base64 of a PNG, JPEG or WebP file")) from error
 
 
 PictureBytes = Annotated[

@@ -37,6 +37,7 @@ _STATUS = {
     "WeightsMismatch": 422,
     "NotEnoughMemory": 422,
     "QueueFull": 429,
+    "Stopping": 503,
     "Cancelled": 410,
     "OutputError": 507,
     "StoreError": 507,
@@ -55,6 +56,14 @@ _OF_HTTP = {
     406: ("not_acceptable", tr("there is no such form of it")),
     413: ("too_large", tr("what was sent is too large")),
     415: ("unsupported_media_type", tr("this kind of content is not understood")),
+}
+# How the names of pydantic's errors begin: int_type, int_parsing, int_from_float, ...
+_MUST_BE = {
+    "int_": tr("must be a whole number"),
+    "float_": tr("must be a number"),
+    "finite_number": tr("must be a finite number"),
+    "string_type": tr("must be text"),
+    "bool_": tr("must be true or false"),
 }
 
 
@@ -122,8 +131,22 @@ def trouble_of_fields(errors: Sequence[Mapping[str, Any]]) -> Trouble:
     elif first["type"] == "extra_forbidden":
         message = tr("{field} is not known here", field=name)
     else:
-        message = tr("{field}: {problem}", field=name or "body", problem=Text(str(first["msg"])))
+        message = tr("{field} {problem}", field=name or "body", problem=_problem(first))
     return Trouble(422, "invalid_request", message, tr("/docs lists every field"), name)
+
+
+def _problem(error: Mapping[str, Any]) -> Text:
+    """Our own words for what happens most; pydantic's for the rest."""
+    kind, limits = str(error["type"]), error.get("ctx", {})
+    if kind == "literal_error":
+        return tr("must be one of {names}", names=limits["expected"])
+    if kind in ("greater_than_equal", "less_than_equal"):
+        at_least = tr("must be at least {least}", least=limits.get("ge", 0))
+        return at_least if kind == "greater_than_equal" else tr("must be at most {most}", most=limits.get("le", 0))
+    for begin, words in _MUST_BE.items():
+        if kind.startswith(begin):
+            return words
+    return Text(str(error["msg"]))
 
 
 def snake_case(name: str) -> str:

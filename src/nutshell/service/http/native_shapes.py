@@ -19,7 +19,7 @@ Say = Callable[[str], str]
 class JobRequest(BaseModel):
     """What is to be drawn. Whatever is left out is as the model's card says."""
 
-    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, protected_namespaces=())
 
     prompt: str = Field(description="what to draw")
     model: str | None = Field(None, description="a name of GET /api/models; the service's own where none is given")
@@ -46,7 +46,6 @@ class JobRequest(BaseModel):
 
 def job_json(job: Job, position: int, say: Say) -> dict[str, Any]:
     """A job as it is told. position: how many are served before it."""
-    wish = job.wish
     return {
         "id": job.id,
         "number": job.number,
@@ -56,7 +55,7 @@ def job_json(job: Job, position: int, say: Say) -> dict[str, Any]:
         "started": job.started,
         "finished": job.finished,
         "attempts": job.attempts,
-        "request": {**wish.to_json(), "image": wish.image is not None, "mask": wish.mask is not None},
+        "request": job.wish.to_json(),
         "pictures": [picture_links(id) for id in job.pictures],
         "error": fault_json(job.fault, say),
         "notes": [say(note) for note in job.notes],
