@@ -10,7 +10,8 @@ from nutshell.cli.argparse_words import complaint
 from nutshell.cli.help_text import OPTIONS, POSITIONALS, commands_of, help_lines
 from nutshell.errors import UsageError
 from nutshell.language import Text, tr
-from nutshell.settings import BY_NAME, YES_NO, Setting, Settings, resolve
+from nutshell.setting_kinds import YES_NO
+from nutshell.settings import BY_NAME, Setting, Settings, resolve
 
 TITLES = {
     "picture": tr("what to draw:"),

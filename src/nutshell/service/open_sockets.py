@@ -13,6 +13,8 @@ from nutshell.language import Text, tr
 from nutshell.service.options import EVERYWHERE
 
 _BACKLOG = 1024
+# RFC 1918 and RFC 4193. What Python calls private includes ranges for documentation and tests.
+PRIVATE_NETWORKS = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")))
 
 
 class CannotListen(NutshellError):
@@ -60,7 +62,7 @@ def private_addresses() -> list[str]:
         for address in addresses
         if address.family in (socket.AF_INET, socket.AF_INET6)
     ]
-    shown = {each for each in found if each.is_private and not (each.is_loopback or each.is_link_local)}
+    shown = {each for each in found if any(each in network for network in PRIVATE_NETWORKS)}
     return [str(each) for each in sorted(shown, key=lambda each: (each.version, int(each)))]
 
 
