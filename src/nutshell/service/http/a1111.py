@@ -22,18 +22,18 @@ from nutshell.pipeline.parameters import from_text
 from nutshell.service.http import a1111_lists
 from nutshell.service.http.a1111_answer import answer
 from nutshell.service.http.a1111_base64 import decoded
-from nutshell.service.http.a1111_desk import ClientGone, Desk
+from nutshell.service.http.a1111_desk import Desk
 from nutshell.service.http.a1111_progress import progress
 from nutshell.service.http.a1111_request import Drawing, ImageToImage, TextToImage
 from nutshell.service.http.a1111_settings import Settings, find_checkpoint
 from nutshell.service.http.a1111_source import fitted
 from nutshell.service.http.bodies import most_bytes, read_body
 from nutshell.service.http.errors import HttpTrouble, trouble_of_fields
+from nutshell.service.http.gone import GONE_STATUS, ClientGone
 from nutshell.service.http.words import client_name
 from nutshell.service.parts import Parts
 from nutshell.service.wish import Wish
 
-_GONE = 499  # nginx's code for a client that hung up; nobody reads it
 Shape = TypeVar("Shape", bound=BaseModel)
 
 
@@ -162,7 +162,7 @@ class _Face:
         try:
             seed, pictures = await self._desk.draw(wish, client_name(request), request)
         except ClientGone:
-            return Response(status_code=_GONE)
+            return Response(status_code=GONE_STATUS)
         return await asyncio.to_thread(answer, self._parts, asked, wish, seed, pictures)
 
     def _png_info(self, text: str) -> dict[str, Any]:

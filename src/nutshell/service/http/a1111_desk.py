@@ -7,23 +7,17 @@ whatever is drawn now, for clients wait by it until nothing is.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from starlette.requests import Request
 
 from nutshell.language import tr
 from nutshell.service.http.errors import HttpTrouble, trouble_of_fault
+from nutshell.service.http.gone import ClientGone, unless_gone
 from nutshell.service.job import Event, Job
 from nutshell.service.parts import Parts
 from nutshell.service.queue import QueueFull
 from nutshell.service.wish import Wish
-
-
-class ClientGone(Exception):
-    """The client hung up while its picture was drawn."""
 
 
 @dataclass
@@ -102,18 +96,13 @@ class Desk:
         """Follow a job to its end; cancel it where the client hangs up."""
         id = followed.job.id
         self.followed[id] = followed
-        watching = asyncio.ensure_future(self._watch(followed))
-        leaving = asyncio.ensure_future(_hangs_up(request))
         try:
-            await asyncio.wait((watching, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if not watching.done():
-                await self.parts.queue.cancel(id)
-                raise ClientGone
-            watching.result()
+            await unless_gone(request, self._watch(followed))
+        except ClientGone:
+            await self.parts.queue.cancel(id)
+            raise
         finally:
             del self.followed[id]
-            await _ended(watching)
-            await _ended(leaving)
         job = await self.parts.queue.get(id)
         if job is None or not job.ended:
             raise HttpTrouble(503, tr("the service is stopping"), tr("the picture is drawn when it runs again"))
@@ -122,15 +111,3 @@ class Desk:
     async def _watch(self, followed: Followed) -> None:
         async for event in self.parts.queue.follow(followed.job.id):
             followed.take(event)
-
-
-async def _hangs_up(request: Request) -> None:
-    """Returns once the client is gone (its body has been read)."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _ended(task: asyncio.Task[Any] | asyncio.Future[Any]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError, Exception):
-        await task

@@ -6,8 +6,7 @@ from fastapi import FastAPI
 
 from nutshell import __version__
 from nutshell.service.http import a1111, errors, health, native_jobs, openai_images, openai_models, page
-from nutshell.service.http.a1111_errors import tell_a1111
-from nutshell.service.http.openai_errors import tell_openai
+from nutshell.service.http.faces import FACES
 from nutshell.service.parts import Parts
 
 
@@ -18,5 +17,5 @@ def create_app(parts: Parts) -> FastAPI:
     for face in (health, native_jobs, openai_images, openai_models, a1111):
         app.include_router(face.router(parts))
     app.include_router(page.router())
-    errors.install(app, {"/v1": tell_openai, "/sdapi": tell_a1111, "/internal": tell_a1111})
+    errors.install(app, FACES)
     return app

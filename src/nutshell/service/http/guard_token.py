@@ -1,0 +1,146 @@
+"""The token that other machines show.
+
+programs   Authorization: Bearer TOKEN
+A1111's    Authorization: Basic, the token as password (webui's --api-auth)
+browsers   the link with ?token=TOKEN once; then a cookie, which pages of other sites cannot have sent
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import html
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qsl, urlencode
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from nutshell.language import tr
+from nutshell.service.http.errors import Trouble
+from nutshell.service.http.guard_answers import refusal
+from nutshell.service.http.guard_rates import Buckets, client_key, too_often
+from nutshell.service.http.words import translation
+from nutshell.service.options import ServiceOptions
+
+_FREE = {"/healthz"}
+_COOKIE_SECONDS = 90 * 24 * 3600
+_WRONG_PER_MINUTE = 30
+_WANTED = tr("this service wants its token")
+_HOW = tr("open the link that was shown when it started, or enter the token")
+_PAGE = """<!doctype html>
+<html lang="{language}">
+<meta charset="utf-8"><meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
+<title>Nutshell</title>
+<h1>Nutshell</h1>
+<p>{wanted}: {how}.</p>
+<form action="/" method="get">
+<input name="token" type="password" autocomplete="current-password" aria-label="{token}" autofocus>
+<button>{enter}</button>
+</form>
+"""
+_ONWARD = """<!doctype html><meta charset="utf-8"><title>Nutshell</title>
+<meta http-equiv="refresh" content="0;url={address}"><a href="{address}">Nutshell</a>
+"""
+
+
+class TokenCheck:
+    """Refuses those who do not show the token, where there is one."""
+
+    def __init__(self, app: ASGIApp, options: ServiceOptions) -> None:
+        self._app = app
+        self._token = options.token
+        # Cookies go to every port of a host. What is kept there is not the token, and has the port in its name.
+        self._cookie = f"nutshell_{options.port}"
+        self._kept = hmac.new(options.token.encode(), b"nutshell page", hashlib.sha256).hexdigest()
+        self._wrong = Buckets(_WRONG_PER_MINUTE)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on those who may."""
+        if scope["type"] != "http" or not self._token or scope["path"] in _FREE:
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        entered = self._entered(request)
+        if entered is not None:
+            await entered(scope, receive, send)
+        elif self._shown(request.headers):
+            await self._app(scope, receive, send)
+        else:
+            await self._refused(request)(scope, receive, send)
+
+    def _shown(self, headers: Headers) -> bool:
+        kind, _, value = headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer":
+            return _equal(value.strip(), self._token)
+        if kind.lower() == "basic":
+            return _equal(_password(value), self._token)
+        return _equal(_cookies(headers).get(self._cookie, ""), self._kept)
+
+    def _entered(self, request: Request) -> Response | None:
+        """The way on for a browser that followed the link: the cookie, and the same address without the token."""
+        if request.method != "GET" or not _for_reading(request):
+            return None
+        fields = parse_qsl(request.url.query, keep_blank_values=True)
+        token = next((value for name, value in fields if name == "token"), None)
+        if token is None or not _equal(token, self._token):
+            return None
+        rest = urlencode([(name, value) for name, value in fields if name != "token"])
+        # One slash: two would be another host.
+        address = "/" + request.url.path.lstrip("/\\") + (f"?{rest}" if rest else "")
+        if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+            # After a redirect the request is still that of the other site, which a strict cookie does not go with.
+            answer: Response = HTMLResponse(_ONWARD.format(address=html.escape(address)))
+        else:
+            answer = RedirectResponse(address, 303)
+        answer.set_cookie(self._cookie, self._kept, max_age=_COOKIE_SECONDS, httponly=True, samesite="strict")
+        return answer
+
+    def _refused(self, request: Request) -> Response:
+        seconds = self._wrong.wait(client_key(request.scope))
+        if seconds > 0:
+            return refusal(request.scope, too_often(seconds))
+        if _for_reading(request):
+            say = translation(request)
+            words = {"wanted": _WANTED, "how": _HOW, "token": tr("token"), "enter": tr("enter")}
+            page = {name: html.escape(say(text)) for name, text in words.items()}
+            return HTMLResponse(_PAGE.format(language=say.language.replace("_", "-"), **page), 401, _CHALLENGE)
+        return refusal(request.scope, Trouble(401, "unauthorized", _WANTED, _HEADER, headers=_CHALLENGE))
+
+
+_HEADER = tr("send it as Authorization: Bearer TOKEN")
+# No Basic, though it is taken: browsers would ask for a name and a password in a window of their own.
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="nutshell"'}
+
+
+def _for_reading(request: Request) -> bool:
+    return request.method in ("GET", "HEAD") and (
+        request.url.path == "/" or "text/html" in request.headers.get("accept", "")
+    )
+
+
+def _equal(given: str, wanted: str) -> bool:
+    """In a time that tells nothing of either."""
+    return hmac.compare_digest(_digest(given), _digest(wanted))
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
+
+
+def _password(value: str) -> str:
+    try:
+        return base64.b64decode(value.strip(), validate=True).decode("utf-8", "replace").partition(":")[2]
+    except (binascii.Error, ValueError):
+        return ""
+
+
+def _cookies(headers: Headers) -> dict[str, str]:
+    try:
+        return {name: found.value for name, found in SimpleCookie(headers.get("cookie", "")).items()}
+    except CookieError:
+        return {}
