@@ -13,9 +13,10 @@ const BUSY_SECONDS = 3;
 const IDLE_SECONDS = 8;
 
 export class Following {
-  // onPicture: called when one is done. onRound: each time when the jobs were asked about.
-  constructor(stage, { onPicture, onRound }) {
-    Object.assign(this, { stage, onPicture, onRound, active: [], followed: null, stream: null });
+  // onPicture: called when one is done. onActive: with the jobs that wait or run, when they may have changed. onRound:
+  // each time when the jobs were asked about.
+  constructor(stage, { onPicture, onActive, onRound }) {
+    Object.assign(this, { stage, onPicture, onActive, onRound, active: [], followed: null, stream: null });
     this.mine = new Set(kept());
     watch.listeners.add((there) => there && this.refresh());
     hearTabs(({ kind }) => kind === "jobs" && this.refresh());
@@ -51,7 +52,7 @@ export class Following {
         this.active = [...present, ...added];
         for (const job of gone) await this.end(job.id);
         this.show();
-        this.onRound(this.active);
+        this.onRound();
       }
     } catch (error) {
       if (error.status === undefined) throw error; // the banner says that the service is gone
@@ -69,6 +70,7 @@ export class Following {
   show() {
     const job = this.looked;
     this.line();
+    this.onActive(this.active);
     if (!job) return this.unfollow();
     this.stage.follow(job);
     if (this.followed === job.id || document.hidden) return undefined;

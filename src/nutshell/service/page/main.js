@@ -38,10 +38,8 @@ function build() {
   });
   parts.following = new Following(parts.stage, {
     onPicture: () => parts.gallery.refresh(),
-    onRound: (active) => {
-      parts.panel.busy(active);
-      parts.gallery.refresh();
-    },
+    onActive: (active) => parts.panel.busy(active),
+    onRound: () => parts.gallery.refresh(),
   });
   parts.viewer = new Viewer(parts.gallery, {
     again: (parameters) => parts.ask.another(parameters),

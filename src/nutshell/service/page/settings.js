@@ -129,7 +129,7 @@ export class Settings {
     if (this.rows.some((row) => row.name === parameters.model)) byId("model").value = parameters.model;
     this.modelChanged();
     for (const name of ["steps", "guidance", "seed", "negative_prompt"]) byId(name).value = parameters[name] ?? "";
-    if (parameters.sampler in SAMPLERS) byId("sampler").value = parameters.sampler;
+    byId("sampler").value = samplerName(parameters.sampler);
     const { width, height } = parameters;
     if (width && height && (width !== this.row?.width || height !== this.row?.height)) {
       const size = byId("size");
@@ -149,6 +149,11 @@ export class Settings {
     byId("model").value = this.fallback;
     this.modelChanged();
   }
+}
+
+// Parameters hold a sampler's name or its title; "" for one that is not known.
+function samplerName(given) {
+  return Object.entries(SAMPLERS).find((names) => names.includes(given))?.[0] ?? "";
 }
 
 // A number as it was typed; what is no number is passed on, so that the service can say what is wrong with it.

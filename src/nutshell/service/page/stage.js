@@ -39,9 +39,9 @@ export class Stage {
     this.notes = make("p", { class: "notes", hidden: true });
     this.stop = make("button", { type: "button", id: "cancel", onclick: () => this.cancel() }, say("cancel"));
     this.place.replaceChildren(
-      make("article", { class: "card stage", "aria-label": say("stage.title") },
-        make("div", { class: "easel" }, this.canvas, this.wait), words(job), this.bar,
-        make("div", { class: "state" }, this.line, this.stop), this.notes),
+      make("article", { class: "card stage wide", "aria-label": say("stage.title") },
+        make("div", { class: "easel" }, this.canvas, this.wait),
+        make("div", { class: "told" }, words(job), this.bar, make("div", { class: "state" }, this.line, this.stop), this.notes)),
     );
     this.describe();
     if (!again) announce(say(job.state === "queued" && job.position > 0 ? "told.queued" : "told.begun"));
@@ -151,12 +151,12 @@ export class Stage {
         make("img", { src: picture.url, alt: job.request.prompt }));
     const several = job.pictures.length > 1;
     this.place.replaceChildren(
-      make("article", { class: "card stage done", "aria-label": say("stage.title") },
-        make("div", { class: several ? "pictures several" : "pictures" }, ...job.pictures.map(open)), words(job),
-        ...(job.notes ?? []).map((note) => make("p", { class: "notes" }, note)),
-        make("div", { class: "actions" },
-          make("button", { type: "button", class: "main", onclick: () => this.actions.again(job) }, say("viewer.again")),
-          several ? null : make("a", { class: "button", href: `${pictures.url(job.pictures[0].id)}?download`, download: `nutshell-${job.pictures[0].id}.png` }, say("viewer.download")))),
+      make("article", { class: "card stage wide done", "aria-label": say("stage.title") },
+        make("div", { class: several ? "pictures several" : "pictures" }, ...job.pictures.map(open)),
+        make("div", { class: "told" }, words(job), ...(job.notes ?? []).map((note) => make("p", { class: "notes" }, note)),
+          make("div", { class: "actions" },
+            make("button", { type: "button", class: "main", onclick: () => this.actions.again(job) }, say("viewer.again")),
+            several ? null : download(job.pictures[0].id)))),
     );
     announce(say("told.done", { count: job.pictures.length }));
   }
@@ -174,5 +174,8 @@ export class Stage {
     );
   }
 }
+
+const download = (id) =>
+  make("a", { class: "button", href: `${pictures.url(id)}?download`, download: `nutshell-${id}.png` }, say("viewer.download"));
 
 const words = (job) => make("p", { class: "words" }, job.request?.prompt || say("untitled"));
