@@ -22,17 +22,22 @@ from nutshell.service.wish import Wish
 
 @dataclass
 class Followed:
-    """A job of this face and the latest that is known of it. skip: go on with the picture after the present one."""
+    """A job of this face and the latest that is known of it.
+
+    begun: whether it is being drawn. skip: go on with the picture after the present one.
+    """
 
     job: Job
     client: str
     step: Event | None = None
     preview: bytes = b""
+    begun: bool = False
     skip: bool = False
     interrupted: bool = False
 
     def take(self, event: Event) -> None:
         """Note what happened."""
+        self.begun = event.kind != "queued"
         if event.step:
             self.step = event
         self.preview = event.preview or self.preview
@@ -51,18 +56,18 @@ class Desk:
         Raises what `Queue.submit` raises, HttpTrouble where the job fails, ClientGone.
         """
         job = await self.parts.queue.submit(wish, client)
-        first, pictures = job.wish.seed or 0, list[str]()
+        first, behind, pictures = job.wish.seed or 0, 0, list[str]()
         while True:
             followed = Followed(job, client)
             job = await self._through(followed, request)
             pictures += job.pictures
             if job.state == "failed" and job.fault is not None:
                 raise HttpTrouble.of(trouble_of_fault(job.fault))
-            at = followed.step.picture if followed.step is not None else 1
-            if not followed.skip or at >= job.wish.count:
-                return first, pictures
             # The picture that was skipped is left out, its seed with it.
-            rest = replace(job.wish, seed=(job.wish.seed or 0) + at, count=job.wish.count - at)
+            behind += followed.step.picture if followed.step is not None else 1
+            if not followed.skip or behind >= wish.count:
+                return first, pictures
+            rest = replace(wish, seed=first + behind, count=wish.count - behind)
             try:
                 job = await self.parts.queue.submit(rest, client)
             except QueueFull:
@@ -84,13 +89,16 @@ class Desk:
 
     def present(self, client: str) -> Followed | None:
         """What this client has drawn now, else what this face has."""
-        running = self.parts.queue.running
-        return self._drawn_now(client) or (self.followed.get(running) if running else None)
+        return self._drawn_now(client) or self.followed.get(self._running or "")
 
     def _drawn_now(self, client: str) -> Followed | None:
-        running = self.parts.queue.running
-        followed = self.followed.get(running) if running else None
-        return followed if followed is not None and followed.client == client else None
+        own = [followed for followed in self.followed.values() if followed.client == client]
+        # Identical requests share a drawing, which the queue knows by the first of them.
+        return next((followed for followed in own if followed.begun or followed.job.id == self._running), None)
+
+    @property
+    def _running(self) -> str | None:
+        return self.parts.queue.running
 
     async def _through(self, followed: Followed, request: Request) -> Job:
         """Follow a job to its end; cancel it where the client hangs up."""

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
-from typing import Any
+from collections.abc import AsyncGenerator
+from typing import Any, cast
 
 from nutshell.service.http.a1111_base64 import encoded
 from nutshell.service.http.a1111_desk import Desk, Followed
+from nutshell.service.job import Event
 from nutshell.service.parts import Parts
+
+_PRESENT_SECONDS = 0.02
 
 
 async def progress(desk: Desk, client: str, *, image: bool) -> dict[str, Any]:
@@ -28,22 +34,25 @@ async def progress(desk: Desk, client: str, *, image: bool) -> dict[str, Any]:
 
 
 async def _of_another_face(parts: Parts) -> Followed | None:
-    """What is drawn now for the page or an OpenAI client: its latest event alone."""
+    """What is drawn now for the page or an OpenAI client, as it stands."""
     running = parts.queue.running
     job = await parts.queue.get(running) if running else None
     if job is None or job.ended:
         return None
     followed = Followed(job, job.client)
-    events = parts.queue.follow(job.id)
-    try:
-        followed.take(await anext(events))
-    except StopAsyncIteration:
-        return None
-    finally:
-        close = getattr(events, "aclose", None)
-        if close is not None:
-            await close()
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(_catch_up(parts, followed), _PRESENT_SECONDS)
     return followed
+
+
+async def _catch_up(parts: Parts, followed: Followed) -> None:
+    """The events that tell the present state come at once, those after them when they happen."""
+    events = parts.queue.follow(followed.job.id)
+    try:
+        async for event in events:
+            followed.take(event)
+    finally:
+        await cast(AsyncGenerator[Event, None], events).aclose()
 
 
 def _told(share: float, left: float, state: dict[str, Any], image: str | None) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 
 from nutshell.errors import NO_HINT, NutshellError, UsageError
 from nutshell.language import Text, tr
+from nutshell.service.http.guard_paths import without_folders
 from nutshell.service.http.words import translation
 from nutshell.service.job import Fault
 from nutshell.service.queue import QueueFull
@@ -101,7 +102,12 @@ class HttpTrouble(Exception):
 
 
 def trouble_of(error: Exception) -> Trouble:
-    """An exception as it is told to those who asked."""
+    """An exception as it is told to those who asked, without the folders of this machine."""
+    trouble = _trouble_of(error)
+    return dataclasses.replace(trouble, message=without_folders(trouble.message), hint=without_folders(trouble.hint))
+
+
+def _trouble_of(error: Exception) -> Trouble:
     if isinstance(error, HttpTrouble):
         return error.trouble
     if isinstance(error, NutshellError):
@@ -116,7 +122,8 @@ def trouble_of(error: Exception) -> Trouble:
 
 def trouble_of_fault(fault: Fault) -> Trouble:
     """Why a job failed, for faces that answer when it has ended."""
-    return Trouble(_STATUS.get(fault.kind, 500), snake_case(fault.kind), fault.message, fault.hint)
+    message, hint = without_folders(fault.message), without_folders(fault.hint)
+    return Trouble(_STATUS.get(fault.kind, 500), snake_case(fault.kind), message, hint)
 
 
 def trouble_of_fields(errors: Sequence[Mapping[str, Any]]) -> Trouble:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import PurePath
-from typing import Any
+from typing import Any, overload
 
 from nutshell.language import Text
 from nutshell.language.text import Joined
@@ -14,6 +14,14 @@ from nutshell.language.text import Joined
 _PATH = re.compile(
     r"(?<![\w:/.\\<])(?:~?/(?:[^/\s'\":,;]+/)+|(?:[A-Za-z]:\\|\\\\)(?:[^\\\s'\":,;]+\\)+)([^/\\\s'\":,;]*)"
 )
+
+
+@overload
+def without_folders(text: Text) -> Text: ...
+
+
+@overload
+def without_folders(text: str) -> str: ...
 
 
 def without_folders(text: str) -> str:

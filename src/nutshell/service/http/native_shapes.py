@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from nutshell.service.gallery import Item
 from nutshell.service.http.bodies import PictureBytes
 from nutshell.service.http.errors import snake_case
+from nutshell.service.http.guard_paths import without_folders
 from nutshell.service.job import Event, Fault, Job
 
 Say = Callable[[str], str]
@@ -58,7 +59,7 @@ def job_json(job: Job, position: int, say: Say) -> dict[str, Any]:
         "request": job.wish.to_json(),
         "pictures": [picture_links(id) for id in job.pictures],
         "error": fault_json(job.fault, say),
-        "notes": [say(note) for note in job.notes],
+        "notes": [say(without_folders(note)) for note in job.notes],
         "links": {"self": f"/api/jobs/{job.id}", "events": f"/api/jobs/{job.id}/events"},
     }
 
@@ -72,7 +73,8 @@ def fault_json(fault: Fault | None, say: Say) -> dict[str, Any] | None:
     """Why a job failed, in the form of the face's errors."""
     if fault is None:
         return None
-    return {"type": snake_case(fault.kind), "message": say(fault.message), "hint": say(fault.hint), "field": None}
+    message, hint = without_folders(fault.message), without_folders(fault.hint)
+    return {"type": snake_case(fault.kind), "message": say(message), "hint": say(hint), "field": None}
 
 
 def item_json(item: Item) -> dict[str, Any]:
@@ -107,5 +109,5 @@ def event_json(event: Event, say: Say) -> Mapping[str, Any]:
     if event.fault is not None:
         content["error"] = fault_json(event.fault, say)
     if event.note is not None:
-        content["note"] = say(event.note)
+        content["note"] = say(without_folders(event.note))
     return content
