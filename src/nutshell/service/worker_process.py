@@ -33,11 +33,15 @@ _OOM_SCORE = 500
 
 
 def main() -> NoReturn:
-    """Draw what is asked for until the input ends."""
+    """Draw as the settings on the command line say."""
+    draw_for_parent(Studio(DrawSettings.from_json(json.loads(sys.argv[1]))))
+
+
+def draw_for_parent(studio: Studio) -> NoReturn:
+    """Draw what is asked for on standard input until it ends."""
     given, answers = _own_pipes()
     _leave_signals_to_the_parent()
     _be_taken_first()
-    studio = Studio(DrawSettings.from_json(json.loads(sys.argv[1])))
     Desk(studio, answers).serve(given)
 
 
@@ -56,13 +60,13 @@ class Desk:
     def serve(self, given: BinaryIO) -> NoReturn:
         """Draw until the input ends, and then end at once."""
         logging.getLogger("nutshell").addHandler(_Teller(self._tell))
-        threading.Thread(target=self._listen, args=(given,), daemon=True).start()
+        threading.Thread(target=self.listen, args=(given,), daemon=True).start()
         self._tell(Frame({"tell": "ready"}))
         while True:
             self._draw(self._orders.get())
 
-    def _listen(self, given: BinaryIO) -> None:
-        """Of the thread that reads. `_exit` and not an exception: the other thread may be deep in an engine."""
+    def listen(self, given: BinaryIO) -> None:
+        """Hear orders until the input ends, and then end the process: the other thread may be deep in an engine."""
         try:
             while (frame := read_frame(given)) is not None:
                 if frame.header["do"] == "cancel":
@@ -124,6 +128,8 @@ class _Teller(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         said = record.msg if isinstance(record.msg, str) and not record.args else record.getMessage()
+        if record.exc_info:
+            said = f"{said}\n{logging.Formatter().formatException(record.exc_info)}"
         header = {"tell": "log", "level": record.levelno, "logger": record.name, "message": sentence_to_json(said)}
         self._hand_on(Frame(header))
 

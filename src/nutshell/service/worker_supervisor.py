@@ -68,9 +68,10 @@ class ProcessWorker:
 
     async def draw(self, wish: Wish, tell: Callable[[Told], None], *, leaner: bool = False) -> None:
         """As `Worker.draw`."""
+        # At once: a cancel that comes while the process is still being started or ended must not be lost.
+        self._number += 1
+        self._drawing, self._cancelled = True, False
         async with self._busy:
-            self._number += 1
-            self._drawing, self._cancelled = True, False
             self._idle.end()
             try:
                 if not await self._draw(wish, tell, leaner):
