@@ -21,8 +21,10 @@ from nutshell.errors import Cancelled, NotEnoughMemory, NutshellError, UsageErro
 from nutshell.language.translation import Translation
 from nutshell.pipeline.parameters import from_text
 from nutshell.service.worker import Drawn, Loading, Step, Told, WorkerDied
+from nutshell.service.worker_child import worker_command
 from nutshell.service.worker_frames import read_frame
 from nutshell.service.worker_messages import draw_frame, read_told
+from nutshell.service.worker_settings import DrawSettings
 from nutshell.service.worker_supervisor import ProcessWorker
 from tests.service.workers import DEADLINE_SECONDS, drawn, gone, run, toy_command, toy_wish, toy_worker
 
@@ -447,3 +449,17 @@ def test_a_parent_that_is_killed_leaves_no_orphan() -> None:
         assert psutil.pid_exists(pid)
         parent.kill()
     assert asyncio.run(gone(pid))
+
+
+def test_it_imports_nothing_from_the_folder_that_it_is_started_in(tmp_path: Path) -> None:
+    for name in ("json", "queue", "nutshell", "numpy"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('a file of somebody else')")
+    process = subprocess.Popen(
+        worker_command(DrawSettings()), stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tmp_path
+    )
+    assert process.stdout is not None
+    ready = read_frame(process.stdout)
+    assert ready is not None
+    assert ready.header["tell"] == "ready"
+    process.communicate(timeout=DEADLINE_SECONDS)
+    assert process.returncode == 0
