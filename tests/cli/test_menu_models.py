@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nutshell.cli.menu_models import Other, entries, licence, recommended, runnable
-from nutshell.cli.model_rows import Row
+from nutshell.pipeline.model_rows import Row
 from nutshell.pipeline.outlook import NOT_YET, SLOWLY, TOO_LARGE, WELL, Outlook
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from nutshell.catalogue import shipped
-from nutshell.cli.model_rows import best_first
 from nutshell.cli.models import table
 from nutshell.cli.speech import COLUMNS
+from nutshell.pipeline.model_rows import best_first
 from nutshell.pipeline.outlook import NOT_YET, SLOWLY, TOO_LARGE, WELL, Wish, outlook
 from nutshell.plan import Installed, Planner
 from tests.cli.conftest import Run
@@ -125,7 +125,7 @@ def test_what_does_not_fit_says_what_would_do() -> None:
 
 
 def test_best_first_and_no_wider_than_a_terminal() -> None:
-    from nutshell.cli.model_rows import known
+    from nutshell.pipeline.model_rows import known
     from nutshell.store.places import Places
 
     planner = old_laptop()

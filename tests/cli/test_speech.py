@@ -20,14 +20,14 @@ from nutshell.cli import bench, doctor_text, models, plan, speech
 from nutshell.cli.argparse_words import complaint
 from nutshell.cli.fetching import Line
 from nutshell.cli.main import COMMANDS, main
-from nutshell.cli.model_rows import best_first
-from nutshell.cli.model_rows import known as known_models
 from nutshell.cli.progress import time_left
 from nutshell.cli.report import STOPPED, tell, tell_error
 from nutshell.errors import NO_HINT, ModelError
 from nutshell.language import Text, tr
 from nutshell.machine.examination import Examination
 from nutshell.machine.rules.engines import TITLES
+from nutshell.pipeline.model_rows import best_first
+from nutshell.pipeline.model_rows import known as known_models
 from nutshell.pipeline.outlook import Wish
 from nutshell.plan import Planner, Rates
 from nutshell.store import builtin_folder

@@ -6,10 +6,10 @@ import pytest
 
 from nutshell.catalogue import shipped
 from nutshell.cli import doctor_text, models, plan, speech
-from nutshell.cli.model_rows import Row, best_first
 from nutshell.cli.speech import COLUMNS, width
 from nutshell.language import Translation
 from nutshell.machine.examination import Examination
+from nutshell.pipeline.model_rows import Row, best_first
 from nutshell.pipeline.outlook import outlook
 from nutshell.plan import Planner
 from tests.cli.pseudo import Wide

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from nutshell.cli.options import add_settings, make_parser, settle
-from nutshell.cli.planning import models_folder
 from nutshell.cli.speech import one_line, padded, words
 from nutshell.errors import EngineUnavailable
 from nutshell.language import Text, tr
@@ -36,6 +35,7 @@ def main(given: Sequence[str]) -> int:
     from nutshell.machine import probe
     from nutshell.pipeline.quick_bench import measure_rates
     from nutshell.plan import installed_engines, keep_rates, rates_key
+    from nutshell.plan.settled import models_folder
     from nutshell.store import builtin_folder
     from nutshell.store.places import Places
 

@@ -65,8 +65,3 @@ def size_text(count: int) -> str:
     if count >= 1e9:
         return f"{count / 1e9:.1f} GB"
     return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} KB"
-
-
-def origin_text(source: str, revision: str) -> str:
-    """`hf:owner/name@1234567`; a commit is cut to what people compare."""
-    return f"{source}@{revision[:7]}" if revision and source else source

@@ -26,7 +26,8 @@ def main(given: Sequence[str]) -> int:
     add_settings(parser, "store", "models", "sticks", "json", "log_level")
     settings = settle(parser.parse_args(given))
 
-    from nutshell.cli.fetching import origin_text, size_text
+    from nutshell.cli.fetching import size_text
+    from nutshell.store.manifest import origin_text
     from nutshell.store.places import Places
 
     rows = list(_rows(Places.of(settings)))

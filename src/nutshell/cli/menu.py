@@ -8,9 +8,8 @@ from collections.abc import Callable, Sequence
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
-from nutshell.cli.model_rows import Row, model_rows
 from nutshell.cli.options import make_parser, settle
-from nutshell.cli.planning import machine_line, planner_of
+from nutshell.cli.planning import machine_line
 from nutshell.cli.report import Signals, fancy
 from nutshell.cli.speech import say, wrapped
 from nutshell.language import tr
@@ -18,6 +17,7 @@ from nutshell.settings import Settings
 
 if TYPE_CHECKING:
     from nutshell.cli.menu_draw import Studio, Trying
+    from nutshell.pipeline.model_rows import Row
 
 DESCRIPTION = tr("Choose a model that runs on this machine, and draw with it.")
 WHICH = tr("Which model shall draw?")
@@ -56,6 +56,8 @@ def _menu(settings: Settings, studio: Studio, trying: Trying) -> None:
     from nutshell.cli.menu_keys import choose, star
     from nutshell.cli.menu_lines import Question
     from nutshell.cli.menu_models import Other, columns, entries, runnable
+    from nutshell.pipeline.model_rows import Row, model_rows
+    from nutshell.plan.settled import planner_of
 
     planner = planner_of(settings)
     for line in wrapped(machine_line(planner), columns=get_terminal_size().columns):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from nutshell.cli.menu_lines import Column
 from nutshell.cli.menu_selection import Entry
-from nutshell.cli.model_rows import Row
 from nutshell.cli.speech import one_line, words
 from nutshell.language import Text, tr
+
+if TYPE_CHECKING:
+    from nutshell.pipeline.model_rows import Row
 
 RECOMMENDED = tr("Recommended to begin with: it is here already.")
 DOCTOR_ROW = tr("what is wrong with this machine (doctor)")

@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from nutshell.cli.model_rows import Row, model_rows
 from nutshell.cli.options import add_settings, make_parser, settle
-from nutshell.cli.planning import GUESSED, machine_line, planner_of
+from nutshell.cli.planning import GUESSED, machine_line
 from nutshell.cli.speech import padded, width, words, wrapped
 from nutshell.language import Text, join, tr
 
 if TYPE_CHECKING:
+    from nutshell.pipeline.model_rows import Row
     from nutshell.pipeline.outlook import Outlook
     from nutshell.plan import Planner
 
@@ -42,6 +42,9 @@ def main(arguments: Sequence[str]) -> int:
         *("json", "log_level"),
     )
     settings = settle(parser.parse_args(arguments))
+
+    from nutshell.pipeline.model_rows import model_rows
+    from nutshell.plan.settled import planner_of
 
     planner = planner_of(settings)
     rows = model_rows(planner, settings)

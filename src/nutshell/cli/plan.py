@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nutshell.cli.options import add_settings, make_parser, settle
-from nutshell.cli.planning import machine_line, planner_of
+from nutshell.cli.planning import machine_line
 from nutshell.cli.speech import padded, words, wrapped
 from nutshell.language import Text, join, tr
 
@@ -40,38 +39,19 @@ def main(given: Sequence[str]) -> int:
     arguments = parser.parse_intermixed_args(given)
     settings = settle(arguments)
     name: str = arguments.name or settings["model"]
+
+    from nutshell.pipeline.outlook import Wish, expect, outlook_json
+    from nutshell.plan.settled import planner_of
+    from nutshell.store.places import Places
+
     planner = planner_of(settings)
-    expected = _outlook(name, settings, planner)
+    expected = expect(name, Places.of(settings), planner, Wish(settings["size"], settings["steps"]))
     if settings["json"]:
-        print(json.dumps(_plain(name, expected), ensure_ascii=False, default=str))
+        print(json.dumps(outlook_json(name, expected), ensure_ascii=False, default=str))
     else:
         for line in lines(name, expected, planner):
             print(line)
     return 0
-
-
-def _outlook(name: str, settings: Any, planner: Planner) -> Outlook:
-    from nutshell.catalogue import cards
-    from nutshell.errors import NotEnoughMemory, UnsupportedModel
-    from nutshell.pipeline.outlook import NOT_YET, TOO_LARGE, Wish, outlook
-    from nutshell.plan.words import ceiling_words
-    from nutshell.store import find, installed
-    from nutshell.store.places import Places
-
-    places, card = Places.of(settings), cards().get(name)
-    here = card is None or installed(card, places)
-    found = find(name, places) if here else None
-    card = found.card if found is not None and found.card is not None else card
-    expected = outlook(card, planner, found, Wish(settings["size"], settings["steps"]))
-    if expected.verdict == NOT_YET:
-        raise UnsupportedModel(
-            tr("{name} cannot be run yet: {why}", name=name, why=expected.why), tr("nutshell models lists what can")
-        )
-    if expected.verdict == TOO_LARGE:
-        need = expected.need_bytes or 0
-        hint = ceiling_words(need, planner.max_memory, planner.machine.usable_bytes)
-        raise NotEnoughMemory(need, planner.ceiling_bytes, join("; ", filter(None, (hint, expected.fix))))
-    return expected
 
 
 def lines(name: str, expected: Outlook, planner: Planner) -> Iterator[str]:
@@ -122,15 +102,3 @@ def _listed(title: Text, sentences: Sequence[Text]) -> Iterator[str]:
         yield words(title)
     for sentence in sentences:
         yield from wrapped(sentence, "  ", "    ")
-
-
-def _plain(name: str, expected: Outlook) -> dict[str, Any]:
-    plan: Plan | None = expected.plan
-    return {
-        "model": name,
-        "width": expected.width,
-        "height": expected.height,
-        "steps": expected.steps,
-        "verdict": expected.verdict,
-        "plan": asdict(plan) if plan is not None else None,
-    }

@@ -128,7 +128,8 @@ def _tell_place(name: str, path: Path, settings: Settings) -> None:
 
 
 def _tell(pulled: Pulled, places: Places, settings: Settings) -> None:
-    from nutshell.cli.fetching import origin_text, size_text
+    from nutshell.cli.fetching import size_text
+    from nutshell.store.manifest import origin_text
     from nutshell.store.places import opened
     from nutshell.store.store import Store
     from nutshell.store.wish import own_store

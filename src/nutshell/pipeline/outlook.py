@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
+from typing import Any
 
-from nutshell.catalogue import ModelCard
-from nutshell.errors import EngineUnavailable, ModelError, ModelNotFound, NotEnoughMemory
+from nutshell.catalogue import ModelCard, cards
+from nutshell.errors import EngineUnavailable, ModelError, ModelNotFound, NotEnoughMemory, UnsupportedModel
 from nutshell.language import Text, join, tr
 from nutshell.pipeline.facts import read_facts
 from nutshell.pipeline.needs import PARTS, card_need, facts_need
 from nutshell.plan import Need, Plan, Planner
-from nutshell.store import Found
+from nutshell.plan.words import ceiling_words
+from nutshell.store import Found, find, installed
+from nutshell.store.places import Places
 from nutshell.weights import open_checkpoint
 
 NeedAt = Callable[[int, int, int], Need]
@@ -26,14 +29,15 @@ _WELL_SECONDS = 60.0
 _SMALLER = (0.75, 0.5)
 _LEAST_SIDE = 256
 _NOTHING = Text("")
+_GUIDANCE = 7.5  # where neither card nor files tell it
 
 
 @dataclass(frozen=True)
 class Outlook:
     """verdict: one of VERDICTS. why: of the last two. fix: what would make it fit, "" if nothing simple.
 
-    width, height, steps: of the picture that was reckoned with. parameters: of all parts. plan: None where none fits.
-    need_bytes: the least that would do; None if unknown.
+    width, height, steps, guidance: of the picture that was reckoned with. parameters: of all parts. plan: None where
+    none fits. need_bytes: the least that would do; None if unknown.
     """
 
     verdict: Text
@@ -45,6 +49,7 @@ class Outlook:
     need_bytes: int | None = None
     why: Text = _NOTHING
     fix: Text = _NOTHING
+    guidance: float = _GUIDANCE
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,7 @@ def outlook(card: ModelCard | None, planner: Planner, found: Found | None, wish:
         with subject(card, found) as asked:
             width, height = wish.size or (asked.width, asked.height)
             expected = _expect(asked.need, planner, width, height, wish.steps or asked.steps)
+            expected = replace(expected, guidance=asked.guidance)
     except ModelError as error:
         width, height = wish.size or ((card.width, card.height) if card else (0, 0))
         steps = wish.steps or (card.steps if card else 0)
@@ -73,13 +79,51 @@ def outlook(card: ModelCard | None, planner: Planner, found: Found | None, wish:
     return expected
 
 
+def expect(name: str, places: Places, planner: Planner, wish: Wish | None = None) -> Outlook:
+    """The outlook of a model by its name, with a plan. The model need not be here.
+
+    Raises ModelNotFound, UnsupportedModel, NotEnoughMemory.
+    """
+    card = cards().get(name)
+    here = card is None or installed(card, places)
+    found = find(name, places) if here else None
+    card = found.card if found is not None and found.card is not None else card
+    expected = outlook(card, planner, found, wish)
+    if expected.verdict == NOT_YET:
+        raise UnsupportedModel(
+            tr("{name} cannot be run yet: {why}", name=name, why=expected.why), tr("nutshell models lists what can")
+        )
+    if expected.verdict == TOO_LARGE:
+        need = expected.need_bytes or 0
+        hint = ceiling_words(need, planner.max_memory, planner.machine.usable_bytes)
+        raise NotEnoughMemory(need, planner.ceiling_bytes, join("; ", filter(None, (hint, expected.fix))))
+    return expected
+
+
+def outlook_json(name: str, expected: Outlook) -> dict[str, Any]:
+    """As `nutshell plan --json` and the service tell it; sentences are English."""
+    plan = expected.plan
+    return {
+        "model": name,
+        "width": expected.width,
+        "height": expected.height,
+        "steps": expected.steps,
+        "verdict": expected.verdict,
+        "plan": asdict(plan) if plan is not None else None,
+    }
+
+
 @dataclass(frozen=True)
 class Subject:
-    """A model that can be reckoned with. width, height, steps: its usual picture. need: of (width, height, steps)."""
+    """A model that can be reckoned with.
+
+    width, height, steps, guidance: its usual picture. need: of (width, height, steps).
+    """
 
     width: int
     height: int
     steps: int
+    guidance: float
     need: NeedAt
 
 
@@ -89,7 +133,7 @@ def subject(card: ModelCard | None, found: Found | None) -> Iterator[Subject]:
     if found is None:
         if card is None:
             raise ModelNotFound(tr("there are neither files nor a card to reckon with"))
-        yield Subject(card.width, card.height, card.steps, partial(card_need, card))
+        yield Subject(card.width, card.height, card.steps, card.guidance, partial(card_need, card))
         return
     checkpoint = open_checkpoint(found.path, base=found.base)
     with contextlib.ExitStack() as stack:
@@ -98,7 +142,8 @@ def subject(card: ModelCard | None, found: Found | None) -> Iterator[Subject]:
         weights = {name: part.weights for name, part in parts.items()}
         weights["vae_decoder"] = weights["vae"]
         usual = facts.defaults
-        yield Subject(usual.width, usual.height, usual.steps, partial(facts_need, facts, weights))
+        need = partial(facts_need, facts, weights)
+        yield Subject(usual.width, usual.height, usual.steps, usual.guidance, need)
 
 
 def _expect(need_at: NeedAt, planner: Planner, width: int, height: int, steps: int) -> Outlook:

@@ -19,6 +19,11 @@ FORMAT = 1
 _HEX = re.compile(r"[0-9a-f]{64}")
 
 
+def origin_text(source: str, revision: str) -> str:
+    """`hf:owner/name@1234567`; a commit is cut to what people compare."""
+    return f"{source}@{revision[:7]}" if revision and source else source
+
+
 @dataclass(frozen=True)
 class StoredFile:
     """path: inside the model, with forward slashes. sha256: of its bytes, 64 hexadecimal digits. size: in bytes."""

@@ -1,22 +1,36 @@
-"""The models that draw pictures, with what to expect of each on this machine: for `nutshell models` and the menu."""
+"""The models that draw pictures, with what to expect of each on this machine: for lists, menus and the service."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from nutshell.catalogue import ModelCard, cards
+from nutshell.errors import NutshellError, UsageError
 from nutshell.language import Text, tr
+from nutshell.pipeline.outlook import VERDICTS, Outlook, Wish, outlook
+from nutshell.plan import Planner
 from nutshell.settings import Settings
-
-if TYPE_CHECKING:
-    from nutshell.pipeline.outlook import Outlook
-    from nutshell.plan import Planner
-    from nutshell.store.places import Place, Places
+from nutshell.store import Found, find, installed
+from nutshell.store.find import download_size
+from nutshell.store.manifest import origin_text
+from nutshell.store.places import Place, Places, opened, plain_models
 
 HERE = tr("here")
 UNKNOWN = tr("unknown")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A model by its name. title: a card's, or a Text that may hold a path. found: its files; None if not here."""
+
+    name: str
+    title: str
+    licence: str
+    card: ModelCard | None
+    found: Found | None
 
 
 @dataclass(frozen=True)
@@ -35,41 +49,42 @@ class Row:
 
 def model_rows(planner: Planner, settings: Settings) -> list[Row]:
     """Every model there is, best first. Nothing is fetched or loaded."""
-    from nutshell.pipeline.outlook import Wish
-    from nutshell.store.places import Places
-
     places = Places.of(settings)
     return best_first([*known(planner, places, Wish(settings["size"], settings["steps"])), *others(planner, places)])
 
 
-def known(planner: Planner, places: Places, wish: Any) -> Iterator[Row]:
+def known(planner: Planner, places: Places, wish: Wish) -> Iterator[Row]:
     """The models that have a card and draw pictures."""
-    from nutshell.catalogue import cards
-    from nutshell.errors import NutshellError
-    from nutshell.pipeline.outlook import outlook
-    from nutshell.store import find, installed
-    from nutshell.store.find import download_size
-
-    for card in cards().values():
-        if card.kind != "text-to-image":
-            continue
-        try:
-            here = installed(card, places)
-            found = find(card.name, places) if here else None
-        except NutshellError:
-            here, found = False, None
+    for listed in with_card(places):
+        card = listed.card
+        assert card is not None, "it was listed by its card"
+        here = listed.found is not None
         text = HERE if here else download_size(card) or UNKNOWN
-        expected = outlook(card, planner, found, wish)
+        expected = outlook(card, planner, listed.found, wish)
         yield Row(card.name, card.title, card.licence, card.commercial, here, text, card.download_bytes, expected)
 
 
 def others(planner: Planner, places: Places) -> Iterator[Row]:
     """What has no card: fetched from any repository, or folders and files in the user's own folder and on sticks."""
-    from nutshell.catalogue import cards
-    from nutshell.errors import UsageError
-    from nutshell.pipeline.outlook import outlook
-    from nutshell.store import Found
+    for listed in without_card(places):
+        expected = outlook(None, planner, listed.found)
+        yield Row(listed.name, listed.title, listed.licence, None, True, HERE, None, expected)
 
+
+def with_card(places: Places) -> Iterator[Listed]:
+    """The models that have a card and draw pictures, whether they are here or not. Quick: no file is opened."""
+    for card in cards().values():
+        if card.kind != "text-to-image":
+            continue
+        try:
+            found = find(card.name, places) if installed(card, places) else None
+        except NutshellError:
+            found = None
+        yield Listed(card.name, card.title, card.licence, card, found)
+
+
+def without_card(places: Places) -> Iterator[Listed]:
+    """What has no card and is here. Quick. Raises UsageError where the user's own folder of models is not there."""
     if places.yours is not None and not places.yours.is_dir():
         raise UsageError(
             tr("there is no folder of models {folder}", folder=places.yours), tr("correct --models, or NUTSHELL_MODELS")
@@ -79,14 +94,11 @@ def others(planner: Planner, places: Places) -> Iterator[Row]:
         for name, path, title, licence in (*_stored(place), *_plain(place)):
             if name not in seen:
                 seen.add(name)
-                yield Row(name, title, licence, None, True, HERE, None, outlook(None, planner, Found(path)))
+                yield Listed(name, title, licence, None, Found(path))
 
 
 def _stored(place: Place) -> Iterator[tuple[str, Path, Text, str]]:
     """(name, path, title, licence) of the models of a store; those that are damaged are left to `nutshell list`."""
-    from nutshell.cli.fetching import origin_text
-    from nutshell.store.places import opened
-
     store = place.store
     if store is None:
         return
@@ -98,8 +110,6 @@ def _stored(place: Place) -> Iterator[tuple[str, Path, Text, str]]:
 
 def _plain(place: Place) -> Iterator[tuple[str, Path, Text, str]]:
     """(name, path, title, licence) of model folders and single files as one downloads them."""
-    from nutshell.store.places import plain_models
-
     if place.kind == "store":
         return
     for path in plain_models(place.folder):
@@ -110,7 +120,6 @@ def _plain(place: Place) -> Iterator[tuple[str, Path, Text, str]]:
 
 def best_first(rows: Sequence[Row]) -> list[Row]:
     """By verdict; then the larger model, which draws better; then the quicker one."""
-    from nutshell.pipeline.outlook import VERDICTS
 
     def rank(row: Row) -> tuple[Any, ...]:
         seconds = row.outlook.plan.picture_seconds if row.outlook.plan else 0.0
