@@ -6,7 +6,7 @@ import base64
 import io
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlparse
@@ -17,7 +17,10 @@ from PIL import Image
 
 from nutshell.errors import NotEnoughMemory, UsageError
 from nutshell.language import tr
-from tests.service.serving import Served
+from nutshell.service.http.a1111_request import ImageToImage
+from nutshell.service.http.a1111_source import fitted
+from nutshell.service.wish import Wish
+from tests.service.serving import Served, serving
 from tests.service.toy import ToyWorker
 
 Serve = Callable[..., Served]
@@ -47,6 +50,13 @@ def until(condition: Callable[[], Any]) -> Any:
     return found
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One service for the tests that leave nothing behind."""
+    with serving(tmp_path_factory.mktemp("shared")) as served:
+        yield served
+
+
 # ---------------------------------------------------------------- webuiapi
 
 
@@ -68,8 +78,8 @@ def test_a_picture_from_words(serve: Serve) -> None:
     assert len(served.parts.gallery.page()) == 1
 
 
-def test_batches_count_and_their_seeds_rise(serve: Serve) -> None:
-    result = api(serve()).txt2img(prompt="apples", batch_size=2, n_iter=2, seed=10)
+def test_batches_count_and_their_seeds_rise(shared: Served) -> None:
+    result = api(shared).txt2img(prompt="apples", batch_size=2, n_iter=2, seed=10)
     assert len(result.images) == 4
     assert result.info["all_seeds"] == [10, 11, 12, 13]
     assert len(result.info["infotexts"]) == len(result.info["all_prompts"]) == 4
@@ -98,8 +108,8 @@ def test_a_picture_over_a_picture_with_a_mask(serve: Serve) -> None:
     assert Image.open(io.BytesIO(wish.image)).getpixel((32, 32)) == (255, 0, 0)
 
 
-def test_the_lists_that_webuiapi_knows(serve: Serve) -> None:
-    client = api(serve())
+def test_the_lists_that_webuiapi_knows(shared: Served) -> None:
+    client = api(shared)
     assert client.util_get_model_names() == ["artist", "castles"]
     assert {"DDIM", "Euler a", "DPM++ 2M"} <= set(client.util_get_sampler_names())
     assert {"automatic", "karras"} <= set(client.util_get_scheduler_names())
@@ -125,8 +135,8 @@ def test_another_model_is_chosen_for_all_that_follows(serve: Serve) -> None:
     assert [wish.model for wish, _ in served.worker.drawn] == ["castles", "artist", "castles"]
 
 
-def test_png_info_reads_what_was_written(serve: Serve) -> None:
-    client = api(serve())
+def test_png_info_reads_what_was_written(shared: Served) -> None:
+    client = api(shared)
     drawn = client.txt2img(prompt="a red apple", seed=5).image
     told = client.png_info(drawn)
     assert told.info == drawn.info["parameters"]
@@ -165,6 +175,30 @@ def test_skip_goes_on_with_the_next_picture(serve: Serve) -> None:
     assert result.info["all_seeds"] == [1, 3]
 
 
+def test_skip_keeps_the_picture_that_is_drawn_over(serve: Serve) -> None:
+    served = serve(ToyWorker(step_seconds=0.02))
+    client = api(served)
+    with ThreadPoolExecutor() as pool:
+        drawing = pool.submit(client.img2img, images=[picture()], prompt="plums", n_iter=2, steps=8, seed=1)
+        until(lambda: client.get_progress()["state"]["sampling_step"] > 0)
+        client.skip()
+        assert drawing.result(20).info["all_seeds"] == [2]
+    assert [wish.image is not None for wish, _ in served.worker.drawn] == [True, True]
+
+
+def test_identical_requests_share_a_drawing_and_are_both_interrupted(serve: Serve) -> None:
+    served = serve(ToyWorker(step_seconds=0.02))
+    client = api(served)
+    with ThreadPoolExecutor() as pool:
+        ask = {"prompt": "apples", "steps": 100, "seed": 1}
+        drawings = [pool.submit(api(served).txt2img, **ask) for _ in range(2)]
+        until(lambda: len(served.call(served.parts.queue.page(states=["running"]))) == 2)
+        for _ in drawings:
+            until(lambda: client.get_progress()["state"]["sampling_step"] > 0)
+            client.interrupt()
+        assert [drawing.result(20).images for drawing in drawings] == [[], []]
+
+
 def test_another_clients_drawing_is_not_interrupted(serve: Serve) -> None:
     served = serve(ToyWorker(step_seconds=0.02))
     with ThreadPoolExecutor() as pool, served.client() as native:
@@ -173,6 +207,64 @@ def test_another_clients_drawing_is_not_interrupted(serve: Serve) -> None:
         until(lambda: api(served).get_progress()["state"]["sampling_step"] > 0)
         api(served).interrupt()
         assert "event: done" in drawing.result(20).text
+
+
+# ---------------------------------------------------------------- the picture that is drawn over
+
+
+def wished(
+    image: Image.Image, mask: Image.Image | None = None, **fields: Any
+) -> tuple[Image.Image, Image.Image | None]:
+    """What is drawn over, of a request with these fields."""
+    asked = ImageToImage(init_images=[in_base64(image)], mask=mask and in_base64(mask), **fields)
+    sent, marked = asked.pictures()
+    wish = fitted(asked, Wish("", "artist", width=asked.width, height=asked.height, image=sent, mask=marked))
+    return tuple(data and Image.open(io.BytesIO(data)).convert("RGB") for data in (wish.image, wish.mask))
+
+
+def halves() -> Image.Image:
+    """64x32: red on the left, blue on the right."""
+    image = picture("red", (64, 32))
+    image.paste((0, 0, 255), (32, 0, 64, 32))
+    return image
+
+
+def test_cropping_keeps_the_shapes() -> None:
+    image, _ = wished(halves(), resize_mode=1, width=32, height=32)
+    assert image.size == (32, 32)
+    assert (image.getpixel((2, 16)), image.getpixel((29, 16))) == ((255, 0, 0), (0, 0, 255))
+
+
+def test_filling_the_sides_draws_the_edges_out() -> None:
+    image, mask = wished(halves(), picture(255, (64, 32), "L"), resize_mode=2, width=64, height=64, inpainting_fill=1)
+    assert image.size == mask.size == (64, 64)
+    assert (image.getpixel((8, 1)), image.getpixel((56, 62))) == ((255, 0, 0), (0, 0, 255))
+
+
+def test_a_mask_can_be_inverted_and_can_be_alpha() -> None:
+    half = Image.new("L", (64, 32), 0)
+    half.paste(255, (0, 0, 32, 32))
+    _, mask = wished(halves(), half, inpainting_mask_invert=1, inpainting_fill=1)
+    assert (mask.getpixel((8, 8)), mask.getpixel((56, 8))) == ((0, 0, 0), (255, 255, 255))
+    clear = Image.new("RGBA", (64, 32), (9, 9, 9, 0))
+    clear.paste((9, 9, 9, 255), (0, 0, 32, 32))
+    _, mask = wished(halves(), clear, inpainting_fill=1)
+    assert (mask.getpixel((8, 8)), mask.getpixel((56, 8))) == ((255, 255, 255), (0, 0, 0))
+
+
+def test_what_is_masked_is_filled_from_its_surroundings() -> None:
+    mask = Image.new("L", (64, 32), 0)
+    mask.paste(255, (4, 4, 16, 28))
+    spoilt = halves()
+    spoilt.paste((0, 255, 0), (4, 4, 16, 28))
+    image, _ = wished(spoilt, mask, inpainting_fill=0)
+    red, green, blue = image.getpixel((10, 16))
+    assert red > 150
+    assert green < 20  # nothing of what was masked
+    assert blue < 120
+    assert image.getpixel((40, 16)) == (0, 0, 255)  # the rest is as it was
+    all_masked, _ = wished(spoilt, picture(255, (64, 32), "L"), inpainting_fill=0)
+    assert all_masked.getpixel((10, 16)) == all_masked.getpixel((60, 16))
 
 
 # ---------------------------------------------------------------- requests as other tools send them
@@ -248,14 +340,14 @@ def test_a_client_that_hangs_up_cancels_its_job(serve: Serve) -> None:
         ({"seed": 2**70}, 422, "seed"),
     ],
 )
-def test_bad_input_is_refused_by_name(serve: Serve, fields: dict[str, Any], status: int, named: str) -> None:
-    served = serve()
-    with served.client() as client:
+def test_bad_input_is_refused_by_name(shared: Served, fields: dict[str, Any], status: int, named: str) -> None:
+    drawn = len(shared.worker.drawn)
+    with shared.client() as client:
         answer = client.post("/sdapi/v1/txt2img", content=json.dumps({"prompt": "an apple", **fields}))
     assert answer.status_code == status
     assert answer.json()["field"] == named
     assert {"error", "detail", "body", "errors", "hint"} <= set(answer.json())
-    assert served.worker.drawn == []
+    assert len(shared.worker.drawn) == drawn
 
 
 @pytest.mark.parametrize(
@@ -276,8 +368,8 @@ def test_bad_input_is_refused_by_name(serve: Serve, fields: dict[str, Any], stat
         ),
     ],
 )
-def test_bad_pictures_are_refused_by_name(serve: Serve, fields: dict[str, Any], named: str) -> None:
-    with serve().client() as client:
+def test_bad_pictures_are_refused_by_name(shared: Served, fields: dict[str, Any], named: str) -> None:
+    with shared.client() as client:
         answer = client.post("/sdapi/v1/img2img", json={"prompt": "an apple", **fields})
     assert (answer.status_code, answer.json()["field"]) == (422, named)
 
@@ -322,8 +414,8 @@ def test_a_job_that_fails_says_why(serve: Serve, fault: Exception, kind: str) ->
         {"samples_format": "jpg"},
     ],
 )
-def test_wrong_options_change_nothing(serve: Serve, options: dict[str, Any]) -> None:
-    with serve().client() as client:
+def test_wrong_options_change_nothing(shared: Served, options: dict[str, Any]) -> None:
+    with shared.client() as client:
         before = client.get("/sdapi/v1/options").json()
         assert client.post("/sdapi/v1/options", json={"CLIP_stop_at_last_layers": 3} | options).status_code in (
             404,
