@@ -99,14 +99,6 @@ def test_what_is_wrong_is_told(tmp_path: Path, words: tuple[str, ...], said: str
 
 
 @posix
-@pytest.mark.skipif(os.name == "posix" and os.geteuid() == 0, reason="to root every port is free")
-def test_a_port_that_is_not_permitted(tmp_path: Path) -> None:
-    told = run(home(tmp_path), "--port", "1")
-    assert told.returncode == 1
-    assert "you may not listen on port 1" in told.stderr
-
-
-@posix
 def test_two_services_in_one_folder(tmp_path: Path) -> None:
     env = home(tmp_path)
     with Started(env) as service:
