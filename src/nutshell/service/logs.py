@@ -114,6 +114,11 @@ class _Quietly(RotatingFileHandler):
     def handleError(self, record: logging.LogRecord) -> None:
         """Nowhere to tell it."""
 
+    def close(self) -> None:
+        """What could not be written is tried once more here."""
+        with contextlib.suppress(OSError):
+            super().close()
+
 
 class _Deferred(QueueHandler):
     """Hands records on as they are: they are formatted by the thread that writes."""
