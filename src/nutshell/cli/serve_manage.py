@@ -150,7 +150,7 @@ def _facts(record: Record) -> dict[str, Any]:
 
     folder = Path(record.folder)
     token = record.token or read_token(folder) or os.environ.get("NUTSHELL_TOKEN", "")
-    machine = ask(record, token, "/api/machine")
+    machine = ask(record, token, "/api/machine") or {}
     return {
         "running": True,
         "answers": ask(record, token, "/healthz") is not None,
@@ -161,8 +161,8 @@ def _facts(record: Record) -> dict[str, Any]:
         "lan": record.lan,
         "amnesia": record.amnesia,
         "memory_bytes": memory_bytes(record),
-        "queue": machine.get("queue") if machine else None,
-        "model": machine.get("loaded") if machine else None,
+        "queue": machine.get("queue"),
+        "model": machine.get("worker", {}).get("model"),
         "log": None if record.amnesia else str(folder / FILE_NAME),
         "version": record.version,
     }
