@@ -89,7 +89,7 @@ def test_whoever_comes_again_gets_the_present_state_and_then_nothing_more(serve:
         job = client.post("/api/jobs", json={"prompt": "apple"}).json()
         follow(client, job["id"])
         again = follow(client, job["id"])
-        assert [kind for kind, _, _ in again] == ["job", "done"]
+        assert [kind for kind, _, _ in again] == ["job", "picture", "done"]
         assert again[0][1]["state"] == "done"
         # A browser comes back by itself after the last event, and 204 is how it is told not to.
         last = client.get(f"/api/jobs/{job['id']}/events", headers={"Last-Event-ID": again[-1][2]})

@@ -124,10 +124,17 @@ def test_other_formats(client: openai.OpenAI, form: Any, response_format: Any) -
 # ---------------------------------------------------------------- streams
 
 
+@pytest.fixture
+def unhurried(serve: Serve) -> Iterator[openai.OpenAI]:
+    """Of a service whose steps take long enough to be seen: who reads too slowly misses pictures of the way."""
+    with client_of(serve(ToyWorker(step_seconds=0.1))) as client:
+        yield client
+
+
 @pytest.mark.parametrize("partials", [0, 1, 3])
-def test_a_stream_holds_pictures_of_the_way_and_the_picture(client: openai.OpenAI, partials: int) -> None:
+def test_a_stream_holds_pictures_of_the_way_and_the_picture(unhurried: openai.OpenAI, partials: int) -> None:
     events = list(
-        client.images.generate(
+        unhurried.images.generate(
             prompt="apple", stream=True, partial_images=partials, size="128x64", output_format="webp",
             extra_body={"steps": 8},
         )
@@ -148,13 +155,15 @@ def test_a_stream_holds_pictures_of_the_way_and_the_picture(client: openai.OpenA
         assert (picture(event.b64_json).format, picture(event.b64_json).size) == ("WEBP", (128, 64))
 
 
-def test_a_stream_of_several_pictures_completes_each(client: openai.OpenAI) -> None:
-    stream = client.images.generate(prompt="apple", stream=True, partial_images=1, n=2)
+def test_a_stream_of_several_pictures_completes_each(unhurried: openai.OpenAI) -> None:
+    stream = unhurried.images.generate(prompt="apple", stream=True, partial_images=1, n=2)
     kinds = [event.type.rpartition(".")[2] for event in stream]
     assert kinds == ["partial_image", "completed"] * 2
 
 
-def test_the_asynchronous_client_streams_too(served: Served) -> None:
+def test_the_asynchronous_client_streams_too(serve: Serve) -> None:
+    served = serve(ToyWorker(step_seconds=0.1))
+
     async def draw() -> list[str]:
         async with openai.AsyncOpenAI(base_url=f"{served.url}/v1", api_key="x", max_retries=0) as client:
             stream = await client.images.generate(prompt="apple", stream=True, partial_images=2)
@@ -165,7 +174,7 @@ def test_the_asynchronous_client_streams_too(served: Served) -> None:
 
 def test_a_fault_in_a_stream_is_raised_by_the_client(serve: Serve) -> None:
     served = serve(ToyWorker(faults=[NotEnoughMemory(2_000_000_000, 1_000_000_000, tr("ask for less"))]))
-    with client_of(served) as client, pytest.raises(openai.APIError, match="2000 MB.*ask for less"):
+    with client_of(served) as client, pytest.raises(openai.APIError, match=r"2000 MB.*ask for less"):
         list(client.images.generate(prompt="apple", stream=True))
 
 
@@ -218,13 +227,14 @@ def test_without_a_mask_the_whole_picture_is_redrawn_in_part(served: Served, cli
     assert [(wish.mask, wish.strength) for wish in wishes] == [(None, 0.8), (None, 0.6), (None, 0.3)]
 
 
-def test_an_edit_streams(client: openai.OpenAI) -> None:
-    stream = client.images.edit(image=file(RED), prompt="apple", stream=True, partial_images=1, size="64x64")
+def test_an_edit_streams(unhurried: openai.OpenAI) -> None:
+    stream = unhurried.images.edit(image=file(RED), prompt="apple", stream=True, partial_images=1, size="64x64")
     partial, completed = list(stream)
     assert (partial.type, completed.type) == ("image_edit.partial_image", "image_edit.completed")
     assert completed.size == "64x64"
 
 
+@pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")
 def test_variations_start_from_the_picture(served: Served, client: openai.OpenAI) -> None:
     answer = client.images.create_variation(image=file(RED), n=2, size="256x256")
     assert answer.data is not None

@@ -317,7 +317,7 @@ def read_parameters(path: str | Path) -> Parameters:
     path = Path(path)
     try:
         with Image.open(path) as image:
-            text, foreign = _texts(image)
+            return parameters_of(image)
     except FileNotFoundError:
         raise UsageError(tr("there is no file {path}", path=path), tr("check the path")) from None
     except NutshellError:
@@ -327,9 +327,12 @@ def read_parameters(path: str | Path) -> Parameters:
             tr("{path} cannot be read as a picture: {error}", path=path, error=error),
             tr("give a PNG, JPEG or WebP file"),
         ) from error
-    if text:
-        return from_text(text)
-    return foreign
+
+
+def parameters_of(image: ImageFile.ImageFile) -> Parameters:
+    """As `read_parameters`, of a file that is open. Raises what Pillow raises for a damaged one."""
+    text, foreign = _texts(image)
+    return from_text(text) if text else foreign
 
 
 # What other tools leave in a PNG: chunk -> tool.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from nutshell.service.http.bodies import PictureBytes
 from nutshell.service.http.errors import snake_case
 from nutshell.service.http.guard_paths import without_folders
 from nutshell.service.job import Event, Fault, Job
+from nutshell.service.models import shown_name
 
 Say = Callable[[str], str]
 
@@ -45,6 +47,21 @@ class JobRequest(BaseModel):
     keep_alive: float | None = Field(None, description="seconds that the model stays loaded afterwards")
 
 
+class ErrorContent(BaseModel):
+    """What went wrong. type: stable, for programs. message, hint: in the language of Accept-Language."""
+
+    type: str
+    message: str
+    hint: str = Field(description="what to do next; may be empty")
+    field: str | None = Field(description="what of the request is wrong")
+
+
+class ErrorAnswer(BaseModel):
+    """The form of all errors of this face."""
+
+    error: ErrorContent
+
+
 def job_json(job: Job, position: int, say: Say) -> dict[str, Any]:
     """A job as it is told. position: how many are served before it."""
     return {
@@ -56,7 +73,7 @@ def job_json(job: Job, position: int, say: Say) -> dict[str, Any]:
         "started": job.started,
         "finished": job.finished,
         "attempts": job.attempts,
-        "request": job.wish.to_json(),
+        "request": {**job.wish.to_json(), "model": shown_name(job.wish.model)},
         "pictures": [picture_links(id) for id in job.pictures],
         "error": fault_json(job.fault, say),
         "notes": [say(without_folders(note)) for note in job.notes],
@@ -88,8 +105,16 @@ def item_json(item: Item) -> dict[str, Any]:
         "width": item.width,
         "height": item.height,
         "favourite": item.favourite,
-        "parameters": dict(item.parameters),
+        "parameters": finite(item.parameters),
         "links": {"self": f"/api/gallery/{item.id}", "picture": f"/api/gallery/{item.id}.png"},
+    }
+
+
+def finite(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Without numbers that JSON does not know: a file may say "CFG scale: nan"."""
+    return {
+        key: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in parameters.items()
     }
 
 

@@ -9,8 +9,25 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
 
 from nutshell.service.http.errors import Trouble
+
+
+class OpenAIErrorContent(BaseModel):
+    """What went wrong. param: what of the request is wrong."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class OpenAIErrorAnswer(BaseModel):
+    """The form of all errors of this face."""
+
+    error: OpenAIErrorContent
+
 
 # How `nutshell.pipeline.Request` calls a field, and how this face does.
 _FIELDS = {"width": "size", "height": "size", "count": "n", "guidance": "guidance_scale"}

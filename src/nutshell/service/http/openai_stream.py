@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
+from nutshell.errors import NutshellError
 from nutshell.language import tr
 from nutshell.service.http.errors import Trouble, trouble_of, trouble_of_fault
 from nutshell.service.http.gone import cancel_all_the_same
@@ -53,14 +54,15 @@ class Stream:
                 elif event.kind == "picture" and (completed := await self._completed(event.picture_id)):
                     yield completed
                 elif event.kind in ("failed", "cancelled"):
-                    ended = True
                     yield frame({"type": "error", "error": error_json(_why(event))}, "error")
-                ended = ended or (event is not None and event.kind == "done")
-        except Exception as error:  # noqa: BLE001 - the head has been sent: this is the only place left to say it
+            # Ended by the job, or by the service that stops and takes it up again later.
+            gone = False
+        except NutshellError as error:
+            # The head of the answer has been sent; this is the only place left to say it.
             yield frame({"type": "error", "error": error_json(trouble_of(error))}, "error")
         finally:
             await events.aclose()
-            if not ended:
+            if gone:
                 await cancel_all_the_same(self.parts.queue, self.job.id)
 
     async def _partial(self, event: Event, index: int) -> bytes:
