@@ -117,7 +117,7 @@ def make_worker(settings: DrawSettings, options: ServiceOptions) -> Worker:
 
 def make_models(settings: Settings) -> Models:
     """The models of these settings."""
-    return Models()
+    return Models(settings)
 
 
 class _Server(uvicorn.Server):
