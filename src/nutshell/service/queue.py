@@ -17,7 +17,7 @@ import logging
 import secrets
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import replace
 
 from nutshell.errors import NutshellError, OutputError
@@ -84,6 +84,7 @@ class Queue:
         self._news = asyncio.Event()
         self._stopping = False
         self._ended_count = 0
+        self._on_end: list[Callable[[Job], None]] = []
         self._finishing: asyncio.Task[None] | None = None
         self._server: asyncio.Task[None] | None = None
 
@@ -201,6 +202,10 @@ class Queue:
         """The id of the job that is drawn now."""
         drawing = self._drawing
         return drawing.members[0].job.id if drawing is not None and drawing.members else None
+
+    def on_end(self, tell: Callable[[Job], None]) -> None:
+        """Have `tell` called with each job when it has ended."""
+        self._on_end.append(tell)
 
     async def stop(self, grace_seconds: float = 10.0) -> None:
         """Take nothing more, stop after the present step, queue what ran again, end the worker.
@@ -423,6 +428,8 @@ class Queue:
         del self._entries[job.id]
         entry.publish(end_of(entry.job))
         entry.ended.set()
+        for tell in self._on_end:
+            tell(entry.job)
         self._moved()
         self._ended_count += 1
         if self._ended_count % _PRUNE_EVERY == 0:
