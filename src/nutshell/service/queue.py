@@ -373,10 +373,10 @@ class Queue:
         members = list(drawing.members)
         if fault is not None:
             await self._end_all(members, "failed", fault)
-        elif outcome.died is not None:
-            await self._retry(members, outcome.died)
         elif self._stopping:
             await self._put_back(drawing)
+        elif outcome.died is not None:
+            await self._retry(members, outcome.died)
         else:
             # Whoever cancelled has left before; these did not ask for it.
             await self._retry(members, tr("it stopped by itself"))
@@ -405,6 +405,7 @@ class Queue:
             note = tr("the worker process failed ({reason}); it is drawn again with less memory", reason=reason)
             entry.record = replace(entry.record, leaner=True)
             entry.change(state="queued", notes=(*entry.job.notes, note))
+            entry.publish(Event("queued", "", note=note))
             again.append(entry.record)
         await self._save(again)
 

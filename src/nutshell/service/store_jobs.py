@@ -58,7 +58,6 @@ def update(database: sqlite3.Connection, record: Record) -> None:
     database.execute(f"UPDATE jobs SET {setters} WHERE number = ?", (*values, number))
     if record.job.ended:
         database.execute("DELETE FROM inputs WHERE job = ?", (number,))
-        database.execute("PRAGMA incremental_vacuum").fetchall()
 
 
 def set_pictures(database: sqlite3.Connection, numbers: Collection[int], pictures: tuple[str, ...]) -> None:
@@ -126,7 +125,6 @@ def prune(database: sqlite3.Connection, most: int) -> None:
         f"(SELECT number FROM jobs WHERE state IN ({ended}) ORDER BY number DESC LIMIT 1 OFFSET ?)",
         (most,),
     )
-    database.execute("PRAGMA incremental_vacuum").fetchall()
 
 
 def _values(record: Record) -> tuple[Any, ...]:

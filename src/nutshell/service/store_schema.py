@@ -64,22 +64,23 @@ class Damaged(Exception):
 
 def prepare(database: sqlite3.Connection) -> None:
     """Settle how the file is written, and bring its tables up to date. Raises Damaged, sqlite3.DatabaseError."""
-    # Before the first table: pages that come free are given back to the disk.
-    database.execute("PRAGMA auto_vacuum = INCREMENTAL")
     database.execute("PRAGMA locking_mode = EXCLUSIVE")
+    # Nothing is written before it is clear that the file is ours and whole: it may be another's.
+    version = _version(database)
+    if database.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+        raise Damaged(tr("it is damaged"))
+    if version == len(STEPS) and _columns(database) != _columns_wanted():
+        raise Damaged(tr("its tables are others"))
+    # Before the first table: room that pictures took is given back to the disk when their jobs have ended.
+    database.execute("PRAGMA auto_vacuum = FULL")
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA foreign_keys = ON")
     database.execute("PRAGMA temp_store = MEMORY")
     database.execute("PRAGMA journal_size_limit = 8000000")
-    version = _version(database)
     for number, step in enumerate(STEPS[version:], version + 1):
         database.executescript(
-            f"BEGIN IMMEDIATE; {step} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {number}; COMMIT;"
+            f"BEGIN IMMEDIATE; {step}; PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {number}; COMMIT;"
         )
-    if database.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-        raise Damaged(tr("it is damaged"))
-    if version and _columns(database) != _columns_wanted():
-        raise Damaged(tr("its tables are others"))
 
 
 def _version(database: sqlite3.Connection) -> int:
