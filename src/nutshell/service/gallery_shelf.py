@@ -22,6 +22,7 @@ from nutshell.pipeline.parameters import read_parameters
 
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{21}")
 _FAVOURITES = "favourites"
+_PARTS = ".nutshell-*.part"  # of `nutshell.files.writing`
 
 
 def is_id(text: str) -> bool:
@@ -90,6 +91,9 @@ class FolderShelf:
         self._folder = folder
         with _told():
             (folder / _FAVOURITES).mkdir(parents=True, exist_ok=True)
+            # What a crash left half written.
+            for part in (*folder.glob(_PARTS), *(folder / _FAVOURITES).glob(_PARTS)):
+                part.unlink(missing_ok=True)
 
     def write(self, id: str, png: bytes, favourite: bool) -> None:
         with _told(), writing(self._path(id, favourite)) as file:

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import itertools
+import os
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -114,6 +116,9 @@ def _open(path: Path | None) -> tuple[sqlite3.Connection, tuple[Text, ...]]:
         return _connect(":memory:"), ()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(path.parent, os.W_OK):
+            # SQLite would say "disk I/O error" of a read-only disk.
+            raise PermissionError(errno.EACCES, "not writable")
         try:
             return _connect(str(path)), ()
         except Damaged as damage:
@@ -126,8 +131,7 @@ def _open(path: Path | None) -> tuple[sqlite3.Connection, tuple[Text, ...]]:
     except sqlite3.Error as error:
         raise _output_error(error) from error
     except OSError as error:
-        reason = sqlite3.OperationalError("unable to open")
-        raise _output_error(reason) from error
+        raise _output_error(sqlite3.OperationalError("unable to open")) from error
 
 
 def _connect(name: str) -> sqlite3.Connection:
