@@ -85,8 +85,7 @@ class OnnxEngine:
 
     def __init__(self, lean: bool = False, providers: Sequence[Provider] = (_CPU,)) -> None:
         try:
-            import onnxruntime
-
+            from nutshell.engines.onnx_library import onnxruntime
             from nutshell.engines.onnx_ops import OnnxOps
         except ImportError as error:
             raise EngineUnavailable(
@@ -99,8 +98,6 @@ class OnnxEngine:
                 tr("this build of ONNX Runtime has no {missing}", missing=", ".join(missing)),
                 tr("it has {here}", here=", ".join(here)),
             )
-        # Official Windows builds report usage to Microsoft unless told not to.
-        onnxruntime.disable_telemetry_events()
         onnxruntime.set_default_logger_severity(_FATAL)
         self.lean = lean
         self.providers = tuple(providers)

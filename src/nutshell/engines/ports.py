@@ -33,7 +33,7 @@ _QUESTIONS: Mapping[str, tuple[str, str]] = {
     "onnx": (
         "onnxruntime",
         # The Azure provider sends inputs to a server; it is no device.
-        "import onnxruntime\n"
+        "from nutshell.engines.onnx_library import onnxruntime\n"
         "found = [p.removesuffix('ExecutionProvider') for p in onnxruntime.get_available_providers()]\n"
         "answer = dict(version=onnxruntime.__version__, devices=[p for p in found if p != 'Azure'])",
     ),
