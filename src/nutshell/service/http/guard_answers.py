@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
+import contextlib
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -39,10 +40,14 @@ async def refuse_body(scope: Scope, receive: Receive, send: Send, trouble: Troub
     start = {"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers}
     await send(start)
     await send({"type": "http.response.body", "body": bytes(response.body), "more_body": True})
-    end, size = time.monotonic() + _DRAIN_SECONDS, 0
-    more = True
-    while more and size < most and time.monotonic() < end:
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(_drained(receive, most), _DRAIN_SECONDS)
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _drained(receive: Receive, most: int) -> None:
+    size, more = 0, True
+    while more and size < most:
         message = await receive()
         size += len(message.get("body", b""))
         more = message["type"] == "http.request" and message.get("more_body", False)
-    await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -33,7 +33,7 @@ class BodyLimit:
             return
         announced = Headers(scope=scope).get("content-length", "")
         if announced.isdecimal() and int(announced) > self._most:
-            await self._refuse(scope, receive, send, self._too_large())
+            await refuse_body(scope, receive, send, self._too_large(), most=self._most * _DRAINED)
             return
         body = _Body(receive, self._most, self._patience)
         started = False
@@ -53,11 +53,8 @@ class BodyLimit:
                 raise
         if body.fault is not None and not started:
             trouble = self._too_large() if body.fault == 413 else _too_slow()
-            await self._refuse(scope, receive, send, trouble)
-
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send, trouble: Trouble) -> None:
-        most = self._most * _DRAINED if trouble.status == 413 else 0
-        await refuse_body(scope, receive, send, trouble, most=most)
+            coming = body.fault == 413 and not body.whole
+            await refuse_body(scope, receive, send, trouble, most=self._most * _DRAINED if coming else 0)
 
     def _too_large(self) -> Trouble:
         message = tr("the body is larger than the {most:.0f} MB that this service takes", most=self._most / 1e6)
@@ -65,17 +62,20 @@ class BodyLimit:
 
 
 class _Body:
-    """What is left of one request's body. fault: the status to answer with where it was too much or too slow."""
+    """What is left of one request's body. whole: nothing of it is left.
+
+    fault: the status to answer with where it was too much or too slow.
+    """
 
     def __init__(self, receive: Receive, most: int, patience_seconds: float) -> None:
         self._receive, self._most = receive, most
         self._until = time.monotonic() + patience_seconds
-        self._size, self._whole = 0, False
+        self._size, self.whole = 0, False
         self.fault: int | None = None
 
     async def receive(self) -> Message:
         """As the server's, within limits. Raises HttpTrouble."""
-        if self._whole:
+        if self.whole:
             return await self._receive()
         seconds = self._until + self._size / _LEAST_BYTES_A_SECOND - time.monotonic()
         try:
@@ -84,10 +84,10 @@ class _Body:
             self.fault = 408
             raise HttpTrouble.of(_too_slow()) from None
         self._size += len(message.get("body", b""))
+        self.whole = message["type"] != "http.request" or not message.get("more_body", False)
         if self._size > self._most:
             self.fault = 413
             raise HttpTrouble(413)
-        self._whole = message["type"] != "http.request" or not message.get("more_body", False)
         return message
 
 
