@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import REAL
-from tests.service.started import PATIENCE_SECONDS, Started, home, run, state, tree
+from tests.service.started import PATIENCE_SECONDS, TOY, Started, home, run, state, tree
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
 
@@ -110,11 +110,13 @@ def test_two_services_in_one_folder(tmp_path: Path) -> None:
 
 
 @posix
-def test_amnesia_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [TOY, REAL], ids=["toy", "artist"])
+def test_amnesia_leaves_nothing(tmp_path: Path, command: list[str]) -> None:
+    """The engines' own caches and notes included."""
     env = home(tmp_path)
     before = tree(tmp_path)
-    with Started(env, "--amnesia") as service:
-        job = service.wait(service.ask("a red apple", steps=2), "done")
+    with Started(env, "--amnesia", command=command) as service:
+        job = service.wait(service.ask("a red apple", steps=1, width=64, height=64), "done", "failed")
         assert service.client.get(f"/api/gallery/{_picture(job)}.png").content.startswith(b"\x89PNG")
         # What there is lies in memory.
         assert {path.split(os.sep)[0] for path in tree(tmp_path) - before} <= {"run"}
