@@ -99,6 +99,7 @@ export const pictures = {
   remove: (id, keepalive = false) => ask("DELETE", `api/gallery/${id}`, { keepalive }),
   parameters: (file) => ask("POST", "api/parameters", { body: file }),
   url: (id) => `api/gallery/${id}.png`,
+  small: (id) => `api/gallery/${id}/thumbnail?side=320`,
 };
 
 export const machine = {

@@ -4,13 +4,12 @@ import { jobs, machine } from "./api.js";
 import { byId, make } from "./dom.js";
 import { duration, list, say, whenLanguageChanges } from "./words.js";
 
-const DOUBLE_CLICK_MS = 700;
 const ESTIMATE_PAUSE_MS = 400;
 
 export class Ask {
   // settings, start: where the other fields of a request come from. onJob: called with a job that was taken.
   constructor(settings, start, { onJob }) {
-    Object.assign(this, { settings, start, onJob, busy: false, last: -Infinity, sent: new Map() });
+    Object.assign(this, { settings, start, onJob, busy: false, sent: new Map() });
     this.prompt = byId("prompt");
     byId("form").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -18,10 +17,12 @@ export class Ask {
     });
     byId("form").addEventListener("input", (event) => this.right(event.target));
     addEventListener("keydown", (event) => {
-      if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || document.querySelector("dialog[open]")) return;
+      if (event.key !== "Enter" || event.repeat || !(event.ctrlKey || event.metaKey) || document.querySelector("dialog[open]")) return;
       event.preventDefault();
       this.draw();
     });
+    // A double click is one wish.
+    byId("draw").addEventListener("click", (event) => event.detail > 1 && event.preventDefault());
     byId("surprise").addEventListener("click", () => this.surprise());
     whenLanguageChanges(() => this.examples());
   }
@@ -70,8 +71,7 @@ export class Ask {
   }
 
   async send(make) {
-    // A double click is one wish.
-    if (this.busy || performance.now() - this.last < DOUBLE_CLICK_MS) return;
+    if (this.busy) return;
     this.busy = true;
     byId("draw").setAttribute("aria-disabled", "true");
     this.right();
@@ -85,7 +85,6 @@ export class Ask {
       this.wrong(error);
     } finally {
       this.busy = false;
-      this.last = performance.now();
       byId("draw").removeAttribute("aria-disabled");
     }
   }
@@ -102,7 +101,7 @@ export class Ask {
       if (hidden) byId("size").dispatchEvent(new Event("change"));
       field.setAttribute("aria-invalid", "true");
       field.setAttribute("aria-describedby", "fault");
-      field.closest(".field, .writing").append(place);
+      field.closest(".field, .writing").after(place);
       field.focus();
     } else {
       byId("estimate").after(place);
@@ -125,13 +124,13 @@ export class Ask {
   estimate() {
     clearTimeout(this.clock);
     this.clock = setTimeout(async () => {
-      const { model, width, height, steps, guidance, count } = this.settings.fields();
+      const { model, width, height, steps, count } = this.settings.fields();
       this.question?.abort();
       this.question = new AbortController();
-      const query = Object.fromEntries(Object.entries({ model, width, height, steps, guidance }).filter(([, value]) => value));
+      const query = Object.fromEntries(Object.entries({ model, width, height, steps }).filter(([, value]) => value));
       let text = "";
       try {
-        const { seconds } = await machine.plan(query, this.question.signal);
+        const seconds = (await machine.plan(query, this.question.signal)).plan?.picture_seconds;
         if (seconds) text = say("estimate", { time: duration(seconds * (count || 1)) });
       } catch (error) {
         if (error.name === "AbortError") return;

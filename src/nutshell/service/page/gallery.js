@@ -91,7 +91,7 @@ export class Gallery {
     const present = () => this.items.find((other) => other.id === id);
     return make("li", { "data-id": id },
       make("button", { type: "button", class: "tile", onclick: () => this.onOpen(present()) },
-        make("img", { src: item.links.picture, loading: "lazy", decoding: "async", width: item.width, height: item.height })),
+        make("img", { src: pictures.small(item.id), loading: "lazy", decoding: "async", width: item.width, height: item.height })),
       make("button", { type: "button", class: "heart", onclick: () => this.favour(present()) }, icon(HEART)));
   }
 

@@ -120,8 +120,8 @@ export class Mask {
       brush.lineWidth = size;
       brush.beginPath();
       brush.moveTo(points[0].x, points[0].y);
-      // A line of no length is a dot, with round ends.
-      for (const { x, y } of points) brush.lineTo(x, y);
+      // A line of no length would not be drawn; one of nearly none is a dot, with round ends.
+      for (const { x, y } of points) brush.lineTo(x + 0.01, y);
       brush.stroke();
     }
     brush.restore();

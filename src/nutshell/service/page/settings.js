@@ -79,7 +79,8 @@ export class Settings {
     const size = byId("size");
     const chosen = size.value;
     const options = [];
-    if (row) {
+    // A damaged model has no size.
+    if (row?.width) {
       options.push(["", this.withPicture ? say("size.picture") : say("size.usual", row)]);
       for (const [name, width, height] of SHAPES) {
         const side = (share, own) => Math.max(GRID, Math.round((own * share) / GRID) * GRID);
@@ -96,7 +97,7 @@ export class Settings {
   sizeChanged() {
     const custom = byId("size").value === "custom";
     for (const field of document.querySelectorAll("[data-custom-size]")) field.hidden = !custom;
-    if (custom && this.row) {
+    if (custom && this.row?.width) {
       byId("width").value ||= this.row.width;
       byId("height").value ||= this.row.height;
     }
