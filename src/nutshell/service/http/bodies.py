@@ -60,7 +60,8 @@ async def read_form(request: Request, most: int) -> dict[str, list[str | bytes]]
 async def _limited(request: Request, most: int) -> AsyncGenerator[bytes, None]:
     announced = request.headers.get("content-length", "")
     size = 0
-    if announced.isdecimal() and int(announced) > most:
+    # No more digits are read than a length can have, for Python refuses thousands.
+    if announced.isdecimal() and (len(announced) > 18 or int(announced) > most):
         raise _too_large(most)
     async for chunk in request.stream():
         size += len(chunk)

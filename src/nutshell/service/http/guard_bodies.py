@@ -15,6 +15,7 @@ from nutshell.service.http.guard_answers import refuse_body
 _PATIENCE_SECONDS = 20.0
 _LEAST_BYTES_A_SECOND = 10_000
 _DRAINED = 4  # times the largest body
+_LONGEST_NUMBER = 18  # digits; Python refuses to read thousands
 
 
 class BodyLimit:
@@ -32,7 +33,7 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "")
-        if announced.isdecimal() and int(announced) > self._most:
+        if announced.isdecimal() and (len(announced) > _LONGEST_NUMBER or int(announced) > self._most):
             await refuse_body(scope, receive, send, self._too_large(), most=self._most * _DRAINED)
             return
         body = _Body(receive, self._most, self._patience)
