@@ -17,7 +17,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from nutshell.errors import Cancelled, NotEnoughMemory, NutshellError, UsageError
+from nutshell.errors import Cancelled, EngineError, NotEnoughMemory, NutshellError, UsageError
 from nutshell.language.translation import Translation
 from nutshell.pipeline.parameters import from_text
 from nutshell.service.worker import Drawn, Loading, Step, Told, WorkerDied
@@ -182,6 +182,16 @@ def test_a_fault_that_nobody_foresaw_fails_one_wish(shared: Shared, caplog: pyte
         # The model is opened anew, in the same process.
         assert kinds(await drawn(worker, toy_wish(steps=1))) == ["Loading", "Step", "Drawn"]
         assert worker.pid == first
+
+    shared(work)
+
+
+def test_a_model_whose_engine_failed_is_opened_anew(shared: Shared) -> None:
+    async def work(worker: ProcessWorker) -> None:
+        with pytest.raises(EngineError, match="the engine failed"):
+            await drawn(worker, toy_wish("engine"))
+        assert worker.loaded is None
+        assert kinds(await drawn(worker, toy_wish(steps=1))) == ["Loading", "Step", "Drawn"]
 
     shared(work)
 

@@ -1,7 +1,7 @@
 """A worker process without an engine: the real desk, and a model that paints plain pictures.
 
-Words in the prompt have it misbehave after the first step: die, memory, alloc, boom, refuse, print, deaf. "slow": a
-step takes a tenth of a second.
+Words in the prompt have it misbehave after the first step: die, memory, alloc, boom, engine, refuse, print, deaf.
+"slow": a step takes a tenth of a second.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from nutshell.errors import NotEnoughMemory
+from nutshell.errors import EngineError, NotEnoughMemory
+from nutshell.language import tr
 from nutshell.pipeline import OnStep, Picture, Progress, Request
 from nutshell.service.worker_process import draw_for_parent
 from nutshell.service.worker_settings import DrawSettings
@@ -54,6 +55,8 @@ class ToyModel:
             raise RuntimeError("std::bad_alloc")
         if "boom" in prompt:
             raise ZeroDivisionError("by nothing")
+        if "engine" in prompt:
+            raise EngineError(tr("the engine failed"))
         if "refuse" in prompt:
             raise NotEnoughMemory(2_000_000_000, 1_000_000_000)
         while "deaf" in prompt:

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
-from nutshell.errors import NutshellError
+from nutshell.errors import EngineError, NutshellError
 from nutshell.language import tr
 from nutshell.service.sentences import sentence_to_json
 from nutshell.service.worker_frames import Frame, FrameError, read_frame
@@ -90,12 +90,14 @@ class Desk:
             answer = Frame({"tell": "end"})
         except NutshellError as error:
             self._end_if_out_of_memory(error)
+            if isinstance(error, EngineError):
+                # What state the engine has left the model in is not known.
+                self._studio.close()
             answer = fault_frame(error)
         except Exception as error:
             # Whatever an engine, or a mistake of ours, raises: it fails this one job, and the log has it.
             self._end_if_out_of_memory(error)
             logging.getLogger(__name__).exception("a fault that is not foreseen")
-            # What state it has left the model in is not known.
             self._studio.close()
             name = type(error).__name__
             answer = fault_frame(NutshellError(tr("the worker failed: {name}: {error}", name=name, error=str(error))))
@@ -153,8 +155,9 @@ def _leave_signals_to_the_parent() -> None:
 
 def _be_taken_first() -> None:
     """Linux: proc(5), /proc/pid/oom_score_adj. Raising it needs no privilege."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE))
+    path = Path("/proc/self/oom_score_adj")
+    with contextlib.suppress(OSError, ValueError):
+        path.write_text(str(max(_OOM_SCORE, int(path.read_text()))))
 
 
 if __name__ == "__main__":
