@@ -210,6 +210,8 @@ def test_no_prompt_reaches_the_log(tmp_path: Path, words: tuple[str, ...]) -> No
     text = (state(tmp_path) / FILE_NAME).read_text(encoding="utf-8")
     assert "POST /api/jobs" in text
     assert TOKEN not in text
+    ended = next(line for line in lines(state(tmp_path)) if line["message"] == "job done")
+    assert (ended["job"], ended["pictures"], ended.get("prompt")) == (job["id"], 1, SECRET if words else None)
     if not words:
         assert "zebra" not in text
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,23 @@ def test_what_was_not_drawn_is_drawn_after_the_next_start(tmp_path: Path, number
             assert (job["state"], len(job["pictures"])) == ("done", 1)
         # To be stopped is nobody's fault: that attempt does not count.
         assert service.wait(running, "done")["attempts"] == 1
+
+
+@posix
+def test_a_second_signal_waits_for_nobody(tmp_path: Path) -> None:
+    env = home(tmp_path)
+    # A step that never ends, and a stop that would wait for it.
+    with Started({**env, "TOY_SECONDS": "100000", "TOY_GRACE": "100000"}) as service:
+        id = service.ask("one")
+        service.wait(id, "running")
+        log = state(tmp_path) / "service.log"
+        service.process.send_signal(signal.SIGTERM)
+        while '"message": "stopping"' not in log.read_text(encoding="utf-8"):
+            assert service.process.poll() is None
+            time.sleep(0.05)
+        assert service.stop()[0] == 0
+    with Started(env) as service:
+        assert service.wait(id, "done", "failed")["attempts"] == 1
 
 
 @posix

@@ -1,6 +1,6 @@
 """The command line whose service draws with the toy worker: python tests/service/toy_serve.py serve ...
 
-TOY_SECONDS: how long a step takes.
+TOY_SECONDS: how long a step takes. TOY_GRACE: how long a stop waits for one.
 """
 
 from __future__ import annotations
@@ -40,5 +40,6 @@ def make_worker(*_: object) -> ToyWorker:
 
 if __name__ == "__main__":
     opening.make_worker = make_worker  # type: ignore[assignment]
+    opening.GRACE_SECONDS = float(os.environ.get("TOY_GRACE", opening.GRACE_SECONDS))
     opening.make_models = lambda *_: OneModel()  # type: ignore[assignment]
     sys.exit(main())

@@ -23,12 +23,13 @@ from nutshell.errors import NutshellError
 from nutshell.service.gallery import Gallery
 from nutshell.service.http.app import create_app
 from nutshell.service.http.guard import guard, uvicorn_options
+from nutshell.service.job import Job
 from nutshell.service.models import Models
 from nutshell.service.options import ServiceOptions
 from nutshell.service.parts import Parts
 from nutshell.service.queue import Queue
 from nutshell.service.store import Store
-from nutshell.service.worker import Worker
+from nutshell.service.worker import Worker, WorkerDied
 from nutshell.service.worker_settings import DrawSettings
 from nutshell.service.worker_supervisor import ProcessWorker
 from nutshell.settings import Settings
@@ -57,7 +58,11 @@ def serve(
 
     on_ready: called once requests are answered. Raises OutputError where the folder cannot be written to.
     """
-    return asyncio.run(_serve(options, worker, models, sockets, on_ready))
+    try:
+        return asyncio.run(_serve(options, worker, models, sockets, on_ready))
+    except Exception:
+        _LOG.exception("the service failed")
+        raise
 
 
 async def _serve(
@@ -73,17 +78,26 @@ async def _serve(
             serving = asyncio.create_task(server.serve(list(sockets)))
             ordered = asyncio.create_task(stop.first())
             looking = asyncio.create_task(asyncio.to_thread(_look_around, parts.models))
+            warming = asyncio.create_task(_warm(parts.worker))
             await asyncio.wait({serving, ordered}, return_when=asyncio.FIRST_COMPLETED)
             ordered.cancel()
             looking.cancel()
-            server.should_exit = True
-            stop.then(lambda: setattr(server, "force_exit", True))
             _LOG.info("stopping", extra={"fields": {"signal": stop.number}})
+            server.should_exit = True
+            hurrying = asyncio.create_task(_hurry(stop, server, parts.queue))
             await parts.queue.stop(GRACE_SECONDS)
             waiting = parts.queue.waiting
-            await serving
+            await asyncio.gather(serving, warming)
+            hurrying.cancel()
         _LOG.info("stopped", extra={"fields": {"waiting": waiting}})
         return Ending(stop.number, waiting)
+
+
+async def _hurry(stop: _Stop, server: _Server, queue: Queue) -> None:
+    """What a second signal does: nobody is waited for any more."""
+    await stop.second()
+    server.force_exit = True
+    await queue.stop(0.0)
 
 
 @contextlib.asynccontextmanager
@@ -96,6 +110,7 @@ async def opened(options: ServiceOptions, worker: Worker, models: Models) -> Asy
         folder = None if options.amnesia else options.gallery or options.folder / "gallery"
         gallery = await asyncio.to_thread(Gallery.open, store, folder, options.gallery_bytes)
         queue = await Queue.open(store, gallery, worker, options, models)
+        queue.on_end(log_job)
         try:
             yield Parts(options, queue, gallery, worker, models)
         finally:
@@ -155,17 +170,16 @@ class _Stop:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._came = asyncio.Event()
-        self._again: Callable[[], object] = lambda: None
+        self._came, self._again = asyncio.Event(), asyncio.Event()
         self.number = 0
 
     async def first(self) -> None:
         """Until a signal comes."""
         await self._came.wait()
 
-    def then(self, again: Callable[[], object]) -> None:
-        """What the next one does."""
-        self._again = again
+    async def second(self) -> None:
+        """Until another comes."""
+        await self._again.wait()
 
     def come(self, number: int, frame: object) -> None:
         """A signal handler. It may interrupt anything, so that nothing is done here."""
@@ -173,7 +187,7 @@ class _Stop:
 
     def _heed(self, number: int) -> None:
         if self._came.is_set():
-            self._again()
+            self._again.set()
         self.number = self.number or number
         self._came.set()
 
@@ -192,6 +206,24 @@ def _stopping_signals() -> Iterator[_Stop]:
     finally:
         for number, handler in kept.items():
             signal.signal(number, handler)
+
+
+def log_job(job: Job) -> None:
+    """A line of the log for a job that has ended; what was asked for is in it only where the log may hold that."""
+    fields: dict[str, Any] = {"job": job.id, "model": job.wish.model, "pictures": len(job.pictures)}
+    if job.started is not None and job.finished is not None:
+        fields["seconds"] = round(job.finished - job.started, 3)
+    if job.fault is not None:
+        fields |= {"fault": job.fault.kind, "reason": job.fault.message}
+    fields |= {"prompt": job.wish.prompt, "negative_prompt": job.wish.negative_prompt}
+    _LOG.info("job %s", job.state, extra={"fields": fields})
+
+
+async def _warm(worker: Worker) -> None:
+    """Have the process that draws ready before the first wish; it ends as an idle model does."""
+    if isinstance(worker, ProcessWorker):
+        with contextlib.suppress(WorkerDied):  # the first wish tells of it
+            await worker.start()
 
 
 def _look_around(models: Models) -> None:
