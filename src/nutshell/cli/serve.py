@@ -29,7 +29,7 @@ EXAMPLES = """\
   nutshell serve logs -f
   nutshell serve stop
 """
-ACTION_HELP = tr("what to do with one that runs in the background: status, stop or logs (default: start one)")
+ACTION_HELP = tr("what to do with the one that runs: status, stop or logs (default: start one)")
 DAEMON_HELP = tr("run in the background, also after this terminal or SSH session has ended")
 NEW_TOKEN_HELP = tr("with --lan: make a new token; the old one is worth nothing then")
 OPEN_HELP = tr("open the page in the browser")
@@ -69,9 +69,7 @@ def main(given: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = make_parser("serve", DESCRIPTION, EXAMPLES)
-    parser.add_argument(
-        "action", nargs="?", choices=("status", "stop", "logs"), metavar="status|stop|logs", help=ACTION_HELP
-    )
+    parser.add_argument("action", nargs="?", choices=("status", "stop", "logs"), metavar="ACTION", help=ACTION_HELP)
     parser.add_argument("--daemon", action="store_true", help=DAEMON_HELP)
     parser.add_argument("--new-token", action="store_true", help=NEW_TOKEN_HELP)
     parser.add_argument("--open", action="store_true", help=OPEN_HELP)
