@@ -84,6 +84,29 @@ FIELDS = (
     "enable_hr", "sd_model_checkpoint", "CLIP_stop_at_last_layers", "send_images", "styles", "favourite",
     "__proto__", "constructor", "", "\ud800",
 )  # fmt: skip
+# What each face takes, with values that are well.
+FACES: dict[str, dict[str, tuple[Any, ...]]] = {
+    "/api": {
+        "prompt": ("an apple",), "model": ("artist", None), "width": (64, None), "height": (64, None), "steps": (1, 2),
+        "guidance": (4.5, 1), "seed": (7, None, 2**64 - 1), "count": (1, 2), "sampler": ("ddim", None),
+        "strength": (0.5,),
+        "image": (base64.b64encode(picture()).decode(),), "mask": (None,), "previews": (True, False), "eta": (None, 1),
+    },
+    "/v1": {
+        "prompt": ("an apple",), "model": ("dall-e-3",), "n": (1, 2), "size": ("64x64", "auto"),
+        "stream": (True, False),
+        "response_format": ("url", "b64_json"), "output_format": ("jpeg", "webp", "png"), "partial_images": (0, 2),
+        "quality": ("standard",), "user": ("me",), "steps": (1,), "seed": (1,), "background": ("auto",),
+    },
+    "/sdapi": {
+        "prompt": ("an apple",), "steps": (1, 2), "width": (64, None), "height": (64,), "batch_size": (1, 2),
+        "seed": (-1,),
+        "sampler_name": ("DDIM", "Euler a"), "scheduler": ("Karras", None), "cfg_scale": (7,), "send_images": (False,),
+        "init_images": ([base64.b64encode(picture()).decode()],), "mask": (base64.b64encode(picture()).decode(),),
+        "inpainting_fill": (0, 1), "resize_mode": (0, 1, 2), "override_settings": ({"sd_model_checkpoint": "castles"},),
+        "image": (base64.b64encode(picture()).decode(),), "sd_model_checkpoint": ("artist",),
+    },
+}  # fmt: skip
 QUERIES = ("before", "limit", "state", "favourites", "download", "width", "height", "steps", "model", "token", "id")
 METHODS = ("GET", "GET", "POST", "POST", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "FROB")
 SEGMENTS = (
@@ -136,10 +159,10 @@ class Requests:
             path = self._path(path)
         path = path.replace("{id}", chance.choice((*SEGMENTS, "abc")))
         query = self._query() if chance.random() < 0.3 else ""
-        headers = [chance.choice(HEADERS) for _ in range(chance.choice((0, 0, 0, 1, 2)))]
+        headers = [chance.choice(HEADERS) for _ in range(chance.choice((0, 0, 0, 0, 1, 2)))]
         if chance.random() < 0.01:
             headers += [(f"x-{number}", "1") for number in range(200)]
-        kind, body = self._body() if method not in ("GET", "HEAD") or chance.random() < 0.1 else ("", b"")
+        kind, body = self._body(path) if method not in ("GET", "HEAD") or chance.random() < 0.1 else ("", b"")
         if kind:
             headers.insert(0, ("content-type", kind))
         host = chance.choice(HOSTS) if chance.random() < 0.1 else "127.0.0.1:8000"
@@ -179,20 +202,20 @@ class Requests:
             for _ in range(chance.randrange(1, 4))
         )
 
-    def _body(self) -> tuple[str, bytes]:
+    def _body(self, path: str) -> tuple[str, bytes]:
         kinds: tuple[Callable[[], tuple[str, bytes]], ...] = (
-            self._wish, self._wish, self._wish, self._json, self._broken_json, self._form, self._form, self._noise,
+            *[lambda: self._wish(path)] * 5, self._json, self._broken_json, self._form, self._form, self._noise,
         )  # fmt: skip
         return self._chance.choice(kinds)()
 
-    def _wish(self) -> tuple[str, bytes]:
-        """Nearly a good one."""
+    def _wish(self, path: str) -> tuple[str, bytes]:
+        """A good one, or one with a few fields that are not."""
         chance = self._chance
-        wish: dict[str, Any] = {"prompt": "an apple", "steps": 2, "width": 64, "height": 64}
-        if chance.random() < 0.5:
-            wish = {"prompt": "an apple", "size": "64x64", "n": 1}
-        for _ in range(chance.choice((0, 1, 1, 2, 3))):
-            wish[chance.choice(FIELDS)] = self.value(1)
+        face = next((fields for prefix, fields in FACES.items() if path.startswith(prefix)), FACES["/api"])
+        wish = {name: chance.choice(good) for name, good in face.items() if chance.random() < 0.4}
+        wish |= {"prompt": "an apple"} | ({} if "/v1" in path else {"width": 64, "height": 64})
+        for _ in range(chance.choice((0, 0, 1, 1, 2))):
+            wish[chance.choice((*face, *face, *FIELDS))] = self.value(1)
         return "application/json", json.dumps(wish).encode()
 
     def _json(self) -> tuple[str, bytes]:
@@ -211,7 +234,13 @@ class Requests:
     def _form(self) -> tuple[str, bytes]:
         chance = self._chance
         parts = b""
-        for _ in range(chance.choice((0, 1, 2, 3, 3, 150))):
+        if chance.random() < 0.5:
+            parts = b'--edge\r\nContent-Disposition: form-data; name="prompt"\r\n\r\nan apple\r\n' + (
+                b'--edge\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
+                + picture()
+                + b"\r\n"
+            )
+        for _ in range(chance.choice((0, 0, 1, 2, 3, 150))):
             name = chance.choice((*FIELDS, "image[]", 'a"; filename="b', "x" * 3000)).encode("utf-8", "replace")
             file = chance.choice(
                 (b"", b'; filename="x.png"', b'; filename="../../x"', b"; filename*=UTF-8''%ff", b'; filename="')
