@@ -243,6 +243,23 @@ def test_whoever_goes_away_without_a_cancel_leaves_nothing_behind(shared: Shared
     shared(work)
 
 
+def test_who_stops_waiting_for_the_process_leaves_nothing_behind(shared: Shared) -> None:
+    async def work(worker: ProcessWorker) -> None:
+        first = asyncio.ensure_future(worker.draw(toy_wish("slow"), lambda told: None))
+        await asyncio.sleep(0)
+        second = asyncio.ensure_future(worker.draw(toy_wish(), lambda told: None))
+        await asyncio.sleep(0)
+        second.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        await first
+        # Nothing is drawn that this could stop.
+        worker.cancel()
+        assert isinstance((await drawn(worker, toy_wish()))[-1], Drawn)
+
+    shared(work)
+
+
 def test_closing_stops_the_wish_and_ends_the_process() -> None:
     async def work(worker: ProcessWorker) -> None:
         stepped = asyncio.Event()

@@ -71,23 +71,19 @@ class ProcessWorker:
         # At once: a cancel that comes while the process is still being started or ended must not be lost.
         self._number += 1
         self._drawing, self._cancelled = True, False
-        async with self._busy:
-            self._idle.end()
-            try:
-                if not await self._draw(wish, tell, leaner):
-                    # It had died before it heard of the wish, which is not the wish's fault.
-                    await self._draw(wish, tell, leaner)
-            except WorkerDied as death:
-                if self._cancelled:
-                    raise Cancelled(tr("stopped")) from death
-                raise
-            finally:
-                self._drawing = False
-                if self._deadline is not None:
-                    self._deadline.cancel()
-                self._idle.begin(wish.keep_alive)
-            if self._idle.over:
-                await self._end()
+        try:
+            async with self._busy:
+                self._idle.end()
+                try:
+                    await self._draw_heard(wish, tell, leaner)
+                finally:
+                    self._idle.begin(wish.keep_alive)
+                if self._idle.over:
+                    await self._end()
+        finally:
+            self._drawing = False
+            if self._deadline is not None:
+                self._deadline.cancel()
 
     def cancel(self) -> None:
         """Stop what is being drawn, within one step; a process that does not heed it is killed."""
@@ -126,6 +122,17 @@ class ProcessWorker:
         if self._child is not None and not ending.done():
             self._child.kill(_stopped())
         await ending
+
+    async def _draw_heard(self, wish: Wish, tell: Callable[[Told], None], leaner: bool) -> None:
+        """Raises what `draw` raises."""
+        try:
+            if not await self._draw(wish, tell, leaner):
+                # It had died before it heard of the wish, which is not the wish's fault.
+                await self._draw(wish, tell, leaner)
+        except WorkerDied as death:
+            if self._cancelled:
+                raise Cancelled(tr("stopped")) from death
+            raise
 
     async def _draw(self, wish: Wish, tell: Callable[[Told], None], leaner: bool) -> bool:
         """Whether the wish was drawn, or False where a process that was there before had died unheard."""
