@@ -350,7 +350,7 @@ def test_identical_wishes_with_a_seed_share_a_drawing(tmp_path: Path) -> None:
             worker.order("finish")
             await until(lambda: len(worker.drawn) == 2 and worker.at_work)
             worker.order("picture")
-            await until(lambda: len(kit.gallery.page()) == 2)
+            await until(lambda: kit.queue._entries[first.id].job.pictures)
             # One more joins while it is drawn, and one leaves: the first, whose wish it was.
             late = await kit.queue.submit(same, "g")
             assert (late.state, len(late.pictures)) == ("running", 1)
@@ -620,7 +620,7 @@ def test_who_comes_in_the_middle_is_told_the_present_state(tmp_path: Path) -> No
             job = await kit.queue.submit(wish(count=2, previews=True), "me")
             await until(lambda: worker.at_work)
             worker.order("picture", "step", "step")
-            await until(lambda: kit.queue._entries[job.id].now.step == 2 and kit.gallery.page())
+            await until(lambda: kit.queue._entries[job.id].now.step == 2 and kit.queue._entries[job.id].job.pictures)
             reader = kit.queue.follow(job.id)
             events = [await within(anext_of(reader)) for _ in range(3)]
             assert [(event.kind, event.step, event.picture) for event in events] == [
@@ -668,5 +668,39 @@ def test_seconds_left_are_learned_and_outlast_a_restart(tmp_path: Path) -> None:
             left = [(await anext_of(kit.queue.follow(job.id))).seconds_left for job in jobs[1:2]]
             assert left[0] is not None
             assert 1.5 < left[0] < 6, "the step said 1.5 seconds"
+
+    run(test)
+
+
+def test_an_error_of_the_queue_itself_costs_one_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nutshell.service import store_jobs
+
+    read, failures = store_jobs.with_inputs, [ZeroDivisionError("oh")]
+
+    def failing(*arguments: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return read(*arguments)
+
+    monkeypatch.setattr(store_jobs, "with_inputs", failing)
+
+    async def test() -> None:
+        async with opened(tmp_path, ToyWorker()) as kit:
+            jobs = [await kit.queue.submit(wish(), "me") for _ in range(2)]
+            assert [job.state for job in await kit.done(*jobs)] == ["failed", "done"]
+
+    run(test)
+
+
+def test_clients_without_number_are_not_remembered_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nutshell.service.queue.MOST_CLIENTS", 3)
+
+    async def test() -> None:
+        async with opened(tmp_path, ToyWorker()) as kit:
+            for client in (*"abcdef", "a", "f"):
+                await kit.done(await kit.queue.submit(wish(), client))
+            assert list(kit.queue._served) == ["e", "a", "f"]
+        async with opened(tmp_path, Puppet()) as kit:
+            assert list(kit.queue._served)[-2:] == ["a", "f"]
 
     run(test)

@@ -23,7 +23,7 @@ from nutshell.service.queue import MOST_ATTEMPTS, QueueFull
 from nutshell.service.worker import WorkerDied
 from tests.service.queue_kit import Kit, Puppet, opened, wish, within
 
-CAP = 4
+CAP = 5
 SOAK = int(os.environ.get("NUTSHELL_SOAK", "0"))
 
 
@@ -150,6 +150,12 @@ class QueueMachine(RuleBasedStateMachine):
         if running and job.shares(running[0]):
             self.model.begin(job, running[0].pictures)
 
+    @rule(clients=st.lists(st.sampled_from("abc"), min_size=2, max_size=CAP))
+    def submit_many(self, clients: list[str]) -> None:
+        for client in clients:
+            self.submit(client, None, 1)
+            self.they_agree()
+
     @precondition(lambda self: self.model.running)
     @rule()
     def draw_a_picture(self) -> None:
@@ -246,5 +252,5 @@ class QueueMachine(RuleBasedStateMachine):
 
 TestQueueMachine = QueueMachine.TestCase
 TestQueueMachine.settings = settings(
-    max_examples=max(12, SOAK), stateful_step_count=14, suppress_health_check=list(HealthCheck), deadline=None
+    max_examples=max(15, SOAK), stateful_step_count=14, suppress_health_check=list(HealthCheck), deadline=None
 )

@@ -27,7 +27,7 @@ from nutshell.service.gallery import Gallery, new_id
 from nutshell.service.job import Event, Fault, Job, State
 from nutshell.service.models import Models
 from nutshell.service.options import ServiceOptions
-from nutshell.service.queue_drawing import Drawing, Outcome, fault_of
+from nutshell.service.queue_drawing import SEE_LOG, UNEXPECTED, Drawing, Outcome, fault_of
 from nutshell.service.queue_entry import Entry, end_of, pictures_of
 from nutshell.service.queue_follow import Mailbox
 from nutshell.service.queue_order import fair_order
@@ -40,6 +40,7 @@ from nutshell.service.worker import Worker
 _LOG = logging.getLogger(__name__)
 MOST_ATTEMPTS = 2
 MOST_ENDED = 10_000  # jobs that are remembered
+MOST_CLIENTS = 10_000  # whose turns are remembered
 MOST_INPUT_BYTES = 512_000_000  # pictures that wait with their jobs
 _PRUNE_EVERY = 100  # jobs
 _AGAIN_HINT = tr("try a smaller size or fewer steps, or another model")
@@ -290,7 +291,7 @@ class Queue:
         return self._order
 
     def _tell_positions(self, asking: Entry | None = None) -> None:
-        """Tell whose position or note is another, and who asks."""
+        """Tell those whose position or note is another; bring up to date what `asking` is about to read."""
         self._telling = False
         seconds: float | None = self._seconds_left_running() if self.running else 0.0
         for group in self._ordered():
@@ -299,9 +300,12 @@ class Queue:
             for entry in group:
                 note = entry.job.notes[-1] if entry.job.notes else None
                 place = self._places[entry.job.id]
-                if entry.told != (place, note) or entry is asking:
+                event = Event("queued", "", position=place, seconds_left=seconds, note=note)
+                if entry.told != (place, note):
                     entry.told = place, note
-                    entry.publish(Event("queued", "", position=place, seconds_left=seconds, note=note))
+                    entry.publish(event)
+                elif entry is asking:
+                    entry.remember(event)
 
     def _seconds_left_running(self) -> float | None:
         drawing = self._drawing
@@ -321,7 +325,12 @@ class Queue:
                 self._news.clear()
                 await self._news.wait()
                 continue
-            await self._draw(order[0])
+            try:
+                await self._draw(order[0])
+            except Exception:  # noqa: BLE001 (logged; one job may fail of an error of ours, the queue may not)
+                _LOG.exception("the queue failed in a way that it should not")
+                await self._end_all(order[0], "failed", Fault("NutshellError", UNEXPECTED, SEE_LOG))
+                self._drawing = None
 
     async def _draw(self, members: Sequence[Entry]) -> None:
         # One may have joined an earlier attempt later than another.
@@ -351,17 +360,21 @@ class Queue:
         """They are served now."""
         for entry in members:
             job = entry.job
+            self._served.pop(job.client, None)
             self._served[job.client] = self._turn
             entry.record = replace(entry.record, front=True, turn=self._turn)
             entry.change(state="running", started=job.started or time.time(), attempts=job.attempts + 1)
             entry.told = None
             entry.publish(Event("queued", "", position=0, seconds_left=self._pace.seconds(job.wish)))
+        while len(self._served) > MOST_CLIENTS:
+            # Whoever is forgotten counts as never served, which is next to longest ago.
+            del self._served[next(iter(self._served))]
         self._moved()
         await self._save([entry.record for entry in members])
 
     async def _settle(self, drawing: Drawing, outcome: Outcome, seconds: float) -> None:
         if self._finishing is not None:
-            await self._finishing
+            await asyncio.wait({self._finishing})
         if outcome == Outcome():
             # The next is drawn while these pictures go to the disk.
             members = [entry for entry in drawing.members if not entry.ending]

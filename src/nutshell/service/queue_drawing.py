@@ -22,6 +22,8 @@ from nutshell.service.worker import Drawn, Loading, Told, Worker, WorkerDied
 
 _LOG = logging.getLogger(__name__)
 
+UNEXPECTED, SEE_LOG = tr("the drawing failed unexpectedly"), tr("see the service's log")
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -80,7 +82,7 @@ class Drawing:
             return Outcome(fault_of(error))
         except Exception:  # noqa: BLE001 (logged; the queue outlives any fault of a worker)
             _LOG.exception("the worker failed in a way that it should not")
-            return Outcome(fault_of(NutshellError(tr("the drawing failed unexpectedly"), tr("see the service's log"))))
+            return Outcome(Fault("NutshellError", UNEXPECTED, SEE_LOG))
         finally:
             self.open = False
 

@@ -38,7 +38,13 @@ class Entry:
         self.record = replace(self.record, job=replace(self.job, **values))
 
     def publish(self, event: Event) -> None:
-        """Tell all who follow."""
+        """Tell all who follow, now and later."""
+        event = self.remember(event)
+        for reader in self.readers:
+            reader.put(event)
+
+    def remember(self, event: Event) -> Event:
+        """For those who come later. The event comes back with what it says of this job."""
         event = replace(event, job=self.job.id, pictures=self.job.wish.count)
         if event.kind == "preview":
             self.preview = event
@@ -46,8 +52,7 @@ class Entry:
             self.now = event
             if event.kind == "queued":
                 self.preview = None
-        for reader in self.readers:
-            reader.put(event)
+        return event
 
     def present(self) -> Iterator[Event]:
         """What a new reader is told first."""

@@ -105,8 +105,8 @@ def active(database: sqlite3.Connection) -> list[Record]:
 
 
 def turns(database: sqlite3.Connection) -> dict[str, int]:
-    """When each client was served last."""
-    return dict(database.execute("SELECT client, max(turn) FROM jobs WHERE turn > 0 GROUP BY client"))
+    """When each client was served last, longest ago first."""
+    return dict(database.execute("SELECT client, max(turn) FROM jobs WHERE turn > 0 GROUP BY client ORDER BY 2"))
 
 
 def drawn(database: sqlite3.Connection, most: int = 200) -> list[tuple[Wish, float]]:
