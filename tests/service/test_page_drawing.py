@@ -211,8 +211,7 @@ def test_a_job_that_fails_says_why_and_what_next(serve: Serve, chromium: Browser
         page.wait_for_selector(".stage.done")
 
 
-def test_it_reads_in_english_again_after_a_reload(serve: Serve, chromium: Browser) -> None:
-    """The page with the browser's storage blocked works all the same."""
+def test_blocked_storage_changes_only_what_is_remembered(serve: Serve, chromium: Browser) -> None:
     with visiting(chromium, serve()) as visit:
         visit.context.add_init_script(
             "for (const name of ['localStorage', 'sessionStorage'])"

@@ -162,6 +162,9 @@ def test_a_deletion_is_taken_back_or_not(serve: Serve, chromium: Browser) -> Non
         page.click("#gallery .tile")
         page.click("#viewer-delete")
         page.click("#viewer-delete")
+        page.keyboard.press("Escape")
+        # The tile it was opened by is gone.
+        assert page.evaluate("document.activeElement.matches('#gallery .tile')")
         # Whoever leaves has not taken it back.
         page.reload()
         wait_until_ready(page)

@@ -62,6 +62,8 @@ def test_the_browser_s_language_is_spoken_and_another_is_remembered(serve: Serve
         page.fill("#prompt", "苹果")
         page.click("#draw")
         expect(page.locator(".stage.failed")).to_contain_text("请检查路径")
+        page.click("#language")
+        expect(page.locator(".stage.failed")).to_contain_text("check the path")
 
 
 def test_the_system_s_theme_is_taken_until_one_is_chosen(serve: Serve, chromium: Browser) -> None:

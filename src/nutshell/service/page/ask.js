@@ -24,7 +24,10 @@ export class Ask {
     // A double click is one wish.
     byId("draw").addEventListener("click", (event) => event.detail > 1 && event.preventDefault());
     byId("surprise").addEventListener("click", () => this.surprise());
-    whenLanguageChanges(() => this.examples());
+    whenLanguageChanges(() => {
+      this.examples();
+      this.right();
+    });
   }
 
   examples() {

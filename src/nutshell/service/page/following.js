@@ -127,6 +127,14 @@ export class Following {
     tellTabs("gallery");
   }
 
+  // In another language; a reason comes from the service in the reader's own.
+  async retell() {
+    this.line();
+    const { job, mode } = this.stage;
+    if (mode === "failed") job.error = (await jobs.get(job.id).catch(() => job)).error;
+    this.stage.retell();
+  }
+
   // The jobs beside the one on the stage.
   line() {
     const others = this.active.filter((job) => job.id !== this.looked?.id);

@@ -46,6 +46,7 @@ function build() {
     settings: fill,
     start: startFrom,
   });
+  whenLanguageChanges(() => parts.following.retell());
   listenForDrops({ onStart: startFrom, onParameters: restored });
 }
 

@@ -47,6 +47,19 @@ export class Stage {
     if (!again) announce(say(job.state === "queued" && job.position > 0 ? "told.queued" : "told.begun"));
   }
 
+  // The same in another language.
+  retell() {
+    if (this.mode === "active") {
+      this.stop.textContent = say("cancel");
+      this.bar.setAttribute("aria-label", say("stage.progress"));
+      this.describe();
+    } else if (this.mode === "failed") {
+      this.failed(this.job);
+    } else if (this.job) {
+      this.done(this.job);
+    }
+  }
+
   cancel() {
     this.stop.disabled = true;
     this.line.textContent = say("stage.stopping");

@@ -25,7 +25,7 @@ export class Viewer {
     });
     this.dialog.addEventListener("click", (event) => event.target === this.dialog && this.dialog.close());
     this.dialog.addEventListener("keydown", (event) => this.key(event));
-    this.dialog.addEventListener("close", () => document.body.append(byId("toasts")));
+    this.dialog.addEventListener("close", () => this.closed());
     whenLanguageChanges(() => this.item && this.show(this.item));
   }
 
@@ -44,6 +44,12 @@ export class Viewer {
     this.dialog.append(byId("toasts"));
     this.dialog.showModal();
     byId("viewer-prompt").focus();
+  }
+
+  closed() {
+    document.body.append(byId("toasts"));
+    // The browser gives focus back to where it came from, if that is still there.
+    if (document.activeElement === document.body) (document.querySelector("#gallery .tile") ?? byId("prompt")).focus();
   }
 
   leave(then) {
