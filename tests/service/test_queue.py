@@ -565,6 +565,7 @@ def test_whoever_hangs_up_while_submitting_leaves_a_whole_job(tmp_path: Path) ->
                 await asyncio.wait({task})
             done = await kit.done(await kit.queue.submit(wish(), "me"))
             assert done[0].state == "done"
+            await until(lambda: not kit.queue._entering and not kit.queue._entries)
             assert {job.state for job in await kit.queue.page()} == {"done"}
 
     run(test)
