@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from nutshell.errors import ModelNotFound, UsageError
+from nutshell.service.http.native_answers import PlanAnswer
 from nutshell.service.models import Models, shown_name
 from nutshell.settings import resolve
 from nutshell.store import builtin_folder
@@ -166,6 +167,7 @@ def test_a_plan_is_what_the_command_line_prints(make: Any, folder: Path, tmp_pat
         name: printed[name] for name in ("model", "width", "height", "steps")
     }
     assert plan["plan"]["engine"] == printed["plan"]["engine"]
+    PlanAnswer.model_validate(plan, strict=True)
 
 
 def test_a_plan_of_one_side_takes_the_models_other(make: Any) -> None:

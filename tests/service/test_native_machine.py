@@ -14,7 +14,8 @@ import pytest
 from nutshell import __version__
 from nutshell.errors import EngineError
 from nutshell.language import tr
-from nutshell.service.http import native_machine
+from nutshell.service.http import native_answers as answers
+from nutshell.service.http import native_machine, native_shapes
 from nutshell.service.http.words import preferred
 from tests.service.serving import Served
 from tests.service.toy import ToyWorker
@@ -155,6 +156,25 @@ def test_the_description_knows_every_face(client: httpx2.Client) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     for path in ("/api/jobs", "/api/gallery/{id}.{ending}", "/v1/images/edits", "/sdapi/v1/txt2img", "/metrics"):
         assert path in paths
+
+
+def test_answers_are_as_they_are_described(client: httpx2.Client) -> None:
+    draw(client)
+    job = client.get("/api/jobs").json()["jobs"][0]
+    item = client.get("/api/gallery").json()["items"][0]
+    png = client.get(item["links"]["picture"]).content
+    for shape, answer in (
+        (answers.JobAnswer, client.get(job["links"]["self"])),
+        (answers.JobAnswer, client.post("/api/jobs", json={"prompt": "apple"})),
+        (answers.JobPage, client.get("/api/jobs")),
+        (answers.ItemAnswer, client.get(item["links"]["self"])),
+        (answers.GalleryPage, client.get("/api/gallery")),
+        (answers.ParametersAnswer, client.post("/api/parameters", content=png)),
+        (answers.ModelsAnswer, client.get("/api/models")),
+        (answers.MachineAnswer, client.get("/api/machine")),
+        (native_shapes.ErrorAnswer, client.get("/api/jobs/none")),
+    ):
+        shape.model_validate(answer.json(), strict=True)
 
 
 @pytest.mark.parametrize(

@@ -29,4 +29,5 @@ class ToyModels(Models):
         return name
 
     def plan(self, name: str, *, width: int | None = None, height: int | None = None, steps: int | None = None) -> Any:
-        return {"model": self.resolve(name), "width": width or 256, "height": height or 256, "steps": steps or 8}
+        sizes = {"width": width or 256, "height": height or 256, "steps": steps or 8}
+        return {"model": self.resolve(name), **sizes, "verdict": "runs well", "plan": None}

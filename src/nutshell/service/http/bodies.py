@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -55,6 +55,20 @@ async def read_form(request: Request, most: int) -> dict[str, list[str | bytes]]
     for name, value in form.multi_items():
         fields.setdefault(name, []).append(await value.read() if isinstance(value, UploadFile) else value)
     return fields
+
+
+def described_body(shape: type[BaseModel], example: Mapping[str, Any]) -> dict[str, Any]:
+    """For `openapi_extra=` of a route that takes the shape as JSON and as a form, where pictures are files."""
+    schema = shape.model_json_schema()
+    properties = {
+        name: {"type": "string", "format": "binary"} if "contentEncoding" in str(each) else each
+        for name, each in schema["properties"].items()
+    }
+    content = {
+        "application/json": {"schema": schema, "example": dict(example)},
+        "multipart/form-data": {"schema": {**schema, "properties": properties}},
+    }
+    return {"requestBody": {"required": True, "content": content}}
 
 
 async def _limited(request: Request, most: int) -> AsyncGenerator[bytes, None]:

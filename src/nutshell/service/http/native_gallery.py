@@ -16,6 +16,7 @@ from nutshell.pipeline.parameters import parameters_of
 from nutshell.service.gallery import LARGEST_SIDE, SMALLEST_SIDE, Item
 from nutshell.service.http.bodies import is_form, most_bytes, read_body, read_form
 from nutshell.service.http.errors import HttpTrouble
+from nutshell.service.http.native_answers import GalleryPage, ItemAnswer, ParametersAnswer, described
 from nutshell.service.http.native_shapes import finite, item_json
 from nutshell.service.http.openai_answer import in_form
 from nutshell.service.http.words import translation
@@ -56,7 +57,7 @@ def router(parts: Parts) -> APIRouter:
     routes = APIRouter(prefix="/api/gallery", tags=["gallery"])
     gallery = parts.gallery
 
-    @routes.get("", summary="Pictures, the newest first")
+    @routes.get("", summary="Pictures, the newest first", responses=described(GalleryPage))
     async def page(
         request: Request,
         before: Annotated[int | None, Query(ge=0, le=2**63 - 1, description="only those with a smaller number")] = None,
@@ -100,11 +101,11 @@ def router(parts: Parts) -> APIRouter:
             raise _nothing()
         return Response(data, media_type="image/webp", headers={"Cache-Control": _KEEP})
 
-    @routes.get("/{id}", summary="What is known of a picture")
+    @routes.get("/{id}", summary="What is known of a picture", responses=described(ItemAnswer))
     async def get(id: str) -> dict[str, Any]:
         return item_json(await _known(parts, id))
 
-    @routes.put("/{id}/favourite", summary="Keep a picture for ever, or not")
+    @routes.put("/{id}/favourite", summary="Keep a picture for ever, or not", responses=described(ItemAnswer))
     async def favour(id: str, given: Favourite) -> dict[str, Any]:
         item = await asyncio.to_thread(gallery.favour, id, given.favourite)
         if item is None:
@@ -124,7 +125,12 @@ def parameters_router(parts: Parts) -> APIRouter:
     """`POST /api/parameters`."""
     routes = APIRouter(prefix="/api", tags=["gallery"])
 
-    @routes.post("/parameters", openapi_extra=_FILE_BODY, summary="How a picture was made, out of the picture itself")
+    @routes.post(
+        "/parameters",
+        openapi_extra=_FILE_BODY,
+        summary="How a picture was made, out of the picture itself",
+        responses=described(ParametersAnswer),
+    )
     async def parameters(request: Request) -> dict[str, Any]:
         most = most_bytes(parts.options.limits)
         if is_form(request):

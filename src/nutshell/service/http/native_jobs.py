@@ -11,8 +11,9 @@ from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
 from nutshell.language import tr
-from nutshell.service.http.bodies import is_form, most_bytes, read_body, read_form
+from nutshell.service.http.bodies import described_body, is_form, most_bytes, read_body, read_form
 from nutshell.service.http.errors import HttpTrouble, trouble_of_fields
+from nutshell.service.http.native_answers import JobAnswer, JobPage, described
 from nutshell.service.http.native_shapes import JobRequest, event_json, job_json
 from nutshell.service.http.sse import HEARTBEAT, events_response, frame, with_pauses
 from nutshell.service.http.words import client_name, translation
@@ -20,12 +21,15 @@ from nutshell.service.job import Job, State
 from nutshell.service.parts import Parts
 from nutshell.service.wish import Wish
 
-_SCHEMA = JobRequest.model_json_schema()
-_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": _SCHEMA}, "multipart/form-data": {"schema": _SCHEMA}},
-    }
+_BODY = described_body(JobRequest, {"prompt": "a red apple", "steps": 20, "seed": 7, "previews": True})
+_JOB = described(JobAnswer)
+_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {"text/event-stream": {}},
+        "description": "job, then queued, loading, step, preview, picture as they happen; the last one is done, failed "
+        "or cancelled",
+    },
+    204: {"description": "the last event was told before"},
 }
 # An EventSource that lost a stream comes again by itself, after the last event too, unless it is told 204.
 _LAST_ID = "end"
@@ -35,14 +39,16 @@ def router(parts: Parts) -> APIRouter:
     """The routes of the jobs."""
     routes = APIRouter(prefix="/api/jobs", tags=["jobs"])
 
-    @routes.post("", status_code=202, openapi_extra=_BODY, summary="Ask for pictures")
+    @routes.post(
+        "", status_code=202, openapi_extra=_BODY, responses=described(JobAnswer, 202), summary="Ask for pictures"
+    )
     async def submit(request: Request) -> Response:
         asked = await _asked(request, parts)
         wish = Wish(**{**dict(asked), "model": await asyncio.to_thread(parts.models.resolve, asked.model)})
         job = await parts.queue.submit(wish, client_name(request))
         return JSONResponse(_told(parts, job, request), 202, {"Location": f"/api/jobs/{job.id}"})
 
-    @routes.get("", summary="Jobs, the newest first")
+    @routes.get("", summary="Jobs, the newest first", responses=described(JobPage))
     async def page(
         request: Request,
         before: Annotated[int | None, Query(ge=0, le=2**63 - 1, description="only those with a smaller number")] = None,
@@ -53,17 +59,22 @@ def router(parts: Parts) -> APIRouter:
         following = jobs[-1].number if len(jobs) == limit else None
         return {"jobs": [_told(parts, job, request) for job in jobs], "next": following}
 
-    @routes.get("/{id}", summary="One job")
+    @routes.get("/{id}", summary="One job", responses=_JOB)
     async def get(id: str, request: Request) -> dict[str, Any]:
         return _told(parts, await _known(parts, id), request)
 
-    @routes.delete("/{id}", summary="Cancel a job; what it has drawn stays")
+    @routes.delete("/{id}", summary="Cancel a job; what it has drawn stays", responses=_JOB)
     async def cancel(id: str, request: Request) -> dict[str, Any]:
         await _known(parts, id)
         job = await parts.queue.cancel(id)
         return _told(parts, job or await _known(parts, id), request)
 
-    @routes.get("/{id}/events", summary="What happens to a job, as server-sent events", response_class=Response)
+    @routes.get(
+        "/{id}/events",
+        summary="What happens to a job, as server-sent events",
+        response_class=Response,
+        responses=_STREAM,
+    )
     async def events(
         id: str, request: Request, last_event_id: Annotated[str | None, Header(max_length=100)] = None
     ) -> Response:
@@ -82,10 +93,10 @@ async def _frames(parts: Parts, id: str, request: Request) -> AsyncGenerator[byt
     events = with_pauses(parts.queue.follow(id))
     try:
         async for event in events:
-            if not told:
+            if not told and (job := await parts.queue.get(id)) is not None:
                 # After the first event, so that nothing falls between the job as it stands and what follows.
                 told = True
-                yield frame(_told(parts, await _known(parts, id), request), "job")
+                yield frame(_told(parts, job, request), "job")
             if event is None:
                 yield HEARTBEAT
                 continue

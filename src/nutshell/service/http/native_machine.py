@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query
 
 from nutshell import __version__
 from nutshell.pipeline.request import LARGEST_SIDE, MOST_STEPS
+from nutshell.service.http.native_answers import MachineAnswer, ModelsAnswer, PlanAnswer, described
 from nutshell.service.models import shown_name
 from nutshell.service.parts import Parts
 
@@ -24,7 +25,7 @@ def router(parts: Parts) -> APIRouter:
     """The routes that tell of models and machine."""
     routes = APIRouter(prefix="/api", tags=["machine"])
 
-    @routes.get("/models", summary="The models that are here, the default first")
+    @routes.get("/models", summary="The models that are here, the default first", responses=described(ModelsAnswer))
     async def models() -> dict[str, Any]:
         rows = await asyncio.to_thread(parts.models.rows)
         default = shown_name(parts.models.default)
@@ -36,7 +37,9 @@ def router(parts: Parts) -> APIRouter:
             ],
         }
 
-    @routes.get("/plan", summary="How a model would be run on this machine, and why so")
+    @routes.get(
+        "/plan", summary="How a model would be run on this machine, and why so", responses=described(PlanAnswer)
+    )
     async def plan(
         model: Annotated[str | None, Query(max_length=300, description="the default where none is given")] = None,
         width: Side = None,
@@ -46,7 +49,11 @@ def router(parts: Parts) -> APIRouter:
         name = await asyncio.to_thread(parts.models.resolve, model)
         return await asyncio.to_thread(parts.models.plan, name, width=width, height=height, steps=steps)
 
-    @routes.get("/machine", summary="Memory, temperature where it is known, the queue and the model that is loaded")
+    @routes.get(
+        "/machine",
+        summary="Memory, temperature where it is known, the queue and the model that is loaded",
+        responses=described(MachineAnswer),
+    )
     async def machine() -> dict[str, Any]:
         facts = await asyncio.to_thread(_facts)
         loaded = parts.worker.loaded

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ValidationError
 
 from nutshell.language import tr
-from nutshell.service.http.bodies import is_form, most_bytes, read_body, read_form
+from nutshell.service.http.bodies import described_body, is_form, most_bytes, read_body, read_form
 from nutshell.service.http.errors import HttpTrouble, trouble_of_fault, trouble_of_fields
 from nutshell.service.http.gone import GONE_STATUS, ClientGone, unless_gone
 from nutshell.service.http.openai_answer import pictures_json
@@ -22,6 +22,8 @@ from nutshell.service.http.words import client_name
 from nutshell.service.parts import Parts
 from nutshell.service.wish import Wish
 
+_EXAMPLE = "data:image/png;base64,..."
+
 Shape = TypeVar("Shape", bound=BaseModel)
 
 
@@ -29,7 +31,11 @@ def router(parts: Parts) -> APIRouter:
     """The three ways to ask for pictures."""
     routes = APIRouter(prefix="/v1/images", tags=["openai"])
 
-    @routes.post("/generations", openapi_extra=_body(GenerateRequest), summary="Draw from words")
+    @routes.post(
+        "/generations",
+        openapi_extra=described_body(GenerateRequest, {"prompt": "a red apple", "size": "256x256"}),
+        summary="Draw from words",
+    )
     async def generate(request: Request) -> Response:
         asked = await _asked(request, parts, GenerateRequest)
         wish = await asyncio.to_thread(asked.wish, parts.models)
@@ -37,7 +43,11 @@ def router(parts: Parts) -> APIRouter:
             return await _streamed(request, parts, wish, "image_generation", asked.output, asked.partial_images or 0)
         return await _drawn(request, parts, wish, asked.output)
 
-    @routes.post("/edits", openapi_extra=_body(EditRequest), summary="Draw over a picture")
+    @routes.post(
+        "/edits",
+        openapi_extra=described_body(EditRequest, {"prompt": "a green apple", "image": _EXAMPLE}),
+        summary="Draw over a picture",
+    )
     async def edit(request: Request) -> Response:
         asked = await _asked(request, parts, EditRequest)
         wish = await asyncio.to_thread(_masked, asked, parts)
@@ -45,7 +55,11 @@ def router(parts: Parts) -> APIRouter:
             return await _streamed(request, parts, wish, "image_edit", asked.output, asked.partial_images or 0)
         return await _drawn(request, parts, wish, asked.output)
 
-    @routes.post("/variations", openapi_extra=_body(VariationRequest), summary="Draw a picture again, differently")
+    @routes.post(
+        "/variations",
+        openapi_extra=described_body(VariationRequest, {"image": _EXAMPLE}),
+        summary="Draw a picture again, differently",
+    )
     async def vary(request: Request) -> Response:
         asked = await _asked(request, parts, VariationRequest)
         return await _drawn(request, parts, await asyncio.to_thread(asked.wish, parts.models), asked.output)
@@ -109,9 +123,3 @@ def _size(parts: Parts, wish: Wish) -> tuple[int, int] | None:
     if wish.image is not None:
         return None
     return next(((row.width, row.height) for row in parts.models.rows() if row.name == wish.model), None)
-
-
-def _body(shape: type[BaseModel]) -> dict[str, Any]:
-    schema = shape.model_json_schema()
-    forms = ["application/json", "multipart/form-data"]
-    return {"requestBody": {"required": True, "content": {form: {"schema": schema} for form in forms}}}
