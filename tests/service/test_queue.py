@@ -71,9 +71,15 @@ def test_a_wish_is_checked_before_it_is_queued(tmp_path: Path) -> None:
             with pytest.raises(UsageError) as caught:
                 await kit.queue.submit(wish(count=1000), "me")
             assert caught.value.field == "count"
+            # The model's own 256 pixels, or 512, are the other side.
+            for model, side in (("artist", 4096), ("castles", 2048)):
+                await kit.queue.cancel((await kit.queue.submit(wish(model=model, width=None, height=side), "me")).id)
+            with pytest.raises(UsageError) as caught:
+                await kit.queue.submit(wish(model="castles", width=4096, height=None), "me")
+            assert caught.value.field == "width"
             with pytest.raises(ModelNotFound):
                 await kit.queue.submit(wish(model="no such"), "me")
-            assert await kit.queue.page() == []
+            assert len(await kit.queue.page()) == 2
             assert kit.queue.waiting == 0
             job = await kit.queue.submit(wish(model="dall-e-3"), "me")
             assert job.wish.model == "artist"

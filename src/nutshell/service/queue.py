@@ -264,9 +264,17 @@ class Queue:
         """The wish with its model and seed settled, and what it shares a drawing by."""
         wish = replace(wish, model=self._models.resolve(wish.model))
         wish.check(self._options.limits)
+        if (wish.width is None) != (wish.height is None):
+            self._both_sides(wish).check(self._options.limits)
         if wish.seed is None:
             return wish.with_seed(secrets.randbelow(2**32)), ""
         return wish, _share(wish)
+
+    def _both_sides(self, wish: Wish) -> Wish:
+        """One side was given; the other is the model's, or as long where that is not known."""
+        row = next((row for row in self._models.rows() if row.name == wish.model), None)
+        width = wish.width or (row.width if row else wish.height)
+        return replace(wish, width=width, height=wish.height or (row.height if row else width))
 
     def _retry_after(self) -> float:
         """Until a place in the queue should be free."""
@@ -365,7 +373,8 @@ class Queue:
             entry.record = replace(entry.record, front=True, turn=self._turn)
             entry.change(state="running", started=job.started or time.time(), attempts=job.attempts + 1)
             entry.told = None
-            entry.publish(Event("queued", "", position=0, seconds_left=self._pace.seconds(job.wish)))
+            note = job.notes[-1] if job.notes else None
+            entry.publish(Event("queued", "", position=0, seconds_left=self._pace.seconds(job.wish), note=note))
         while len(self._served) > MOST_CLIENTS:
             # Whoever is forgotten counts as never served, which is next to longest ago.
             del self._served[next(iter(self._served))]
