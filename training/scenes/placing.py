@@ -60,10 +60,10 @@ class Placer:
         centres = random.choice(ROWS[len(items)])
         row = len({y for _, y in centres}) == 1
         most = {2: 0.42, 3: 0.28 if row else 0.4, 4: 0.4}[len(items)]
-        side = random.uniform(0.8 * most, most)
-        shift, drop = random.uniform(-0.02, 0.02), random.uniform(-0.08, 0.08) if row else 0.0
+        side = self._large(0.8 * most, most, random)
+        shift, drop = self._about(0, 0.02, random), self._about(0, 0.08, random) if row else 0.0
         return [
-            self.settle(item, x + shift, y + drop, side * random.uniform(0.94, 1.0))
+            self.settle(item, x + shift, y + drop, side * self._large(0.94, 1.0, random))
             for item, (x, y) in zip(items, centres, strict=True)
         ]
 
@@ -77,10 +77,21 @@ class Placer:
 
     def _side(self, item: Item, least: float, most: float, random: Random) -> float:
         """Items whose size is said keep to it."""
-        return random.uniform(*(self.settings.sides[item.size] if item.size != "medium" else (least, most)))
+        if item.size != "medium":
+            return random.uniform(*self.settings.sides[item.size])
+        return self._large(least, most, random)
+
+    def _large(self, least: float, most: float, random: Random) -> float:
+        """A length of that range, or of the upper end of it where the settings have things vary little."""
+        return random.uniform(most - (most - least) * self.settings.placing["vary"], most)
+
+    def _about(self, middle: float, most: float, random: Random) -> float:
+        """A place that far from `middle` at most, or nearer where the settings have things vary little."""
+        reach = most * self.settings.placing["vary"]
+        return random.uniform(middle - reach, middle + reach)
 
     def _try(self, first: Item, second: Item, relation: str, random: Random) -> tuple[Item, Item]:
-        shift, level = random.uniform(-0.03, 0.03), random.uniform(0.45, 0.6)
+        shift, level = self._about(0, 0.03, random), self._about(0.525, 0.075, random)
         if relation in ("left of", "right of", "next to"):
             left = relation == "left of" or (relation == "next to" and random.random() < 0.5)
             x = 0.27 if left else 0.73
@@ -94,12 +105,12 @@ class Placer:
             a = self.settle(first, 0.5 + shift, y, self._side(first, 0.3, 0.42, random))
             return a, self.settle(second, 0.5 - shift, 1 - y, self._side(second, 0.3, 0.42, random))
         if relation == "on":
-            b = self.settle(second, 0.5 + shift, 0.72, random.uniform(0.4, 0.52))
+            b = self.settle(second, 0.5 + shift, 0.72, self._large(0.4, 0.52, random))
             top = self.bounds(b, dressed=False)[1] + random.uniform(0.03, 0.08)
-            a = replace(first, x=b.x + random.uniform(-0.03, 0.03), side=random.uniform(0.27, 0.38))
+            a = replace(first, x=b.x + self._about(0, 0.03, random), side=self._large(0.27, 0.38, random))
             return self._standing(a, a.x, top, a.side), b
-        b = self.settle(second, 0.5 + random.uniform(-0.1, 0.1), 0.42, random.uniform(0.5, 0.62))
-        side = random.uniform(0.32, 0.42)
+        b = self.settle(second, 0.5 + self._about(0, 0.1, random), 0.42, self._large(0.5, 0.62, random))
+        side = self._large(0.32, 0.42, random)
         away = random.choice((-1, 1)) * random.uniform(0.1, 0.2)
         low = self.bounds(b, dressed=False)[3] + random.uniform(0.04, 0.1)
         a = replace(first, x=b.x + away, side=side)
