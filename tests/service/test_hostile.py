@@ -93,11 +93,11 @@ async def storm(folder: Path, count: int, **changes: Any) -> Storm:
     given = options(folder, **changes)
     found, sizes, worker = Storm(), list[int](), ToyWorker()
     faults, statuses = found.faults, found.statuses
-    async with opened(given, worker, ToyModels()) as parts:
+    async with opened(given, worker, Elsewhere()) as parts:
         plain = create_app(parts)
         app = guard(plain, given)
         requests = Requests(SEED, routes_of(plain))
-        forbidden = (str(folder), str(Path(__file__).parent.parent.parent), "Traceback (most")
+        forbidden = (str(folder), "somebody", str(Path(__file__).parent.parent.parent), "Traceback (most")
 
         async def some(number: int) -> None:
             for _ in range(number):
@@ -128,6 +128,15 @@ async def storm(folder: Path, count: int, **changes: Any) -> Storm:
                 await asyncio.wait_for(parts.queue.wait(job.id), 60)
     found.growth_bytes, found.drawn = sizes[1] - sizes[0], len(worker.drawn)
     return found
+
+
+class Elsewhere(ToyModels):
+    """The default is a file somewhere on this machine, as with `nutshell serve --model PATH`."""
+
+    default = "/home/somebody/models/fox.safetensors"
+
+    def resolve(self, name: str | None) -> str:
+        return self.default if name in (None, "", "fox.safetensors", self.default) else super().resolve(name)
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ from PIL import Image
 from nutshell.errors import Cancelled
 from nutshell.language import tr
 from nutshell.pipeline.parameters import encoded
+from nutshell.service.models import shown_name
 from nutshell.service.wish import Wish
 from nutshell.service.worker import Drawn, Loading, Step, Told
 
@@ -54,7 +55,7 @@ class ToyWorker:
             parameters = {
                 "prompt": wish.prompt, "negative_prompt": wish.negative_prompt, "steps": total, "sampler": "DDIM",
                 "guidance": wish.guidance or 1.0, "seed": seed + place, "width": image.width, "height": image.height,
-                "model": wish.model,
+                "model": shown_name(wish.model),
             }  # fmt: skip
             tell(Drawn(place + 1, encoded(image, parameters), parameters))
 

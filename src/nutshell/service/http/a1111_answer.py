@@ -11,6 +11,7 @@ from nutshell.pipeline.parameters import to_text
 from nutshell.service.gallery import Item
 from nutshell.service.http.a1111_base64 import encoded
 from nutshell.service.http.a1111_request import Drawing
+from nutshell.service.models import shown_name
 from nutshell.service.parts import Parts
 from nutshell.service.wish import Wish
 
@@ -67,7 +68,7 @@ def _info(wish: Wish, seed: int, items: list[Item]) -> dict[str, Any]:
         "batch_size": count,
         "restore_faces": False,
         "face_restoration_model": None,
-        "sd_model_name": wish.model,
+        "sd_model_name": shown_name(wish.model),
         "sd_model_hash": None,
         "sd_vae_name": None,
         "sd_vae_hash": None,

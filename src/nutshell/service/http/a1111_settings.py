@@ -9,7 +9,7 @@ from typing import Any
 from nutshell.errors import ModelNotFound, UsageError
 from nutshell.language import tr
 from nutshell.service.http.a1111_request import checked_clip_stop, plain_checkpoint
-from nutshell.service.models import Models
+from nutshell.service.models import Models, shown_name
 
 # Options that clients read, and send back with all the others. They cannot be changed here.
 _FIXED: dict[str, Any] = {
@@ -48,7 +48,7 @@ class Settings:
 
     def to_json(self, models: Models) -> dict[str, Any]:
         """What `GET /options` answers. May block."""
-        own = (self.model(models), self.clip_stop, self.previews)
+        own = (shown_name(self.model(models)), self.clip_stop, self.previews)
         return {**dict(zip(self.names, own, strict=True)), **_FIXED}
 
     def take(self, given: Mapping[str, Any], models: Models) -> None:

@@ -9,6 +9,8 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
 from nutshell.errors import NutshellError
+from nutshell.service.http.guard_paths import without_folders
+from nutshell.service.models import shown_name
 from nutshell.service.parts import Parts
 
 
@@ -25,9 +27,9 @@ def router(parts: Parts) -> APIRouter:
         try:
             model = await asyncio.to_thread(parts.models.resolve, None)
         except NutshellError as error:
-            return JSONResponse({"status": "no model", "reason": error.message}, 503)
+            return JSONResponse({"status": "no model", "reason": without_folders(error.message)}, 503)
         if parts.queue.waiting >= parts.options.queue:
             return JSONResponse({"status": "full", "waiting": parts.queue.waiting}, 503)
-        return JSONResponse({"status": "ready", "model": model})
+        return JSONResponse({"status": "ready", "model": shown_name(model)})
 
     return routes
