@@ -6,7 +6,7 @@ from typing import Any
 
 from nutshell.errors import ModelNotFound
 from nutshell.language import tr
-from nutshell.service.models import ModelRow, Models
+from nutshell.service.models import ModelRow, Models, shown_name
 
 
 class ToyModels(Models):
@@ -30,4 +30,4 @@ class ToyModels(Models):
 
     def plan(self, name: str, *, width: int | None = None, height: int | None = None, steps: int | None = None) -> Any:
         sizes = {"width": width or 256, "height": height or 256, "steps": steps or 8}
-        return {"model": self.resolve(name), **sizes, "verdict": "runs well", "plan": None}
+        return {"model": shown_name(self.resolve(name)), **sizes, "verdict": "runs well", "plan": None}
