@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from nutshell.errors import EngineError, ModelNotFound, UsageError
+from nutshell.errors import EngineError, ModelNotFound, OutputError, UsageError
 from nutshell.language import Translation, tr
+from nutshell.service.gallery import Gallery
 from nutshell.service.job import Event
 from nutshell.service.queue import QueueFull, Stopping
 from nutshell.service.worker import WorkerDied
@@ -254,7 +256,7 @@ def test_a_full_queue_says_when_to_come_again(tmp_path: Path) -> None:
             assert (len(taken), len(refused), kit.queue.waiting) == (2, 3, 2)
             assert refused[0].retry_after_seconds >= 1
             worker.order("step")
-            await until(lambda: kit.queue._seconds_left_running())
+            await until(lambda: kit.queue._line.seconds_left())
             with pytest.raises(QueueFull) as caught:
                 await kit.queue.submit(wish(), "me")
             # The step said 1.5 seconds.
@@ -671,7 +673,7 @@ def test_seconds_left_are_learned_and_outlast_a_restart(tmp_path: Path) -> None:
             assert 4 * STEPS * 0.01 <= left[0] < 4
             assert left[1:] == [None, None], "nothing is known of 50 steps, nor of what comes after"
             worker.order("step")
-            await until(lambda: kit.queue._seconds_left_running() > 1)
+            await until(lambda: kit.queue._line.seconds_left() > 1)
             left = [(await anext_of(kit.queue.follow(job.id))).seconds_left for job in jobs[1:2]]
             assert left[0] is not None
             assert 1.5 < left[0] < 6, "the step said 1.5 seconds"
@@ -700,14 +702,55 @@ def test_an_error_of_the_queue_itself_costs_one_job(tmp_path: Path, monkeypatch:
 
 
 def test_clients_without_number_are_not_remembered_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nutshell.service.queue.MOST_CLIENTS", 3)
+    monkeypatch.setattr("nutshell.service.queue_line.MOST_CLIENTS", 3)
 
     async def test() -> None:
         async with opened(tmp_path, ToyWorker()) as kit:
             for client in (*"abcdef", "a", "f"):
                 await kit.done(await kit.queue.submit(wish(), client))
-            assert list(kit.queue._served) == ["e", "a", "f"]
+            assert list(kit.queue._line._served) == ["e", "a", "f"]
         async with opened(tmp_path, Puppet()) as kit:
-            assert list(kit.queue._served)[-2:] == ["a", "f"]
+            assert list(kit.queue._line._served)[-2:] == ["a", "f"]
+
+    run(test)
+
+
+def test_a_picture_that_cannot_be_kept_costs_its_job_and_not_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes to the disk while the next is drawn."""
+    worker, gate = Puppet(), threading.Event()
+    add = Gallery.add
+
+    def slow(self: Gallery, job: str, *arguments: Any, **values: Any) -> Any:
+        if not gate.is_set():
+            gate.wait(20)
+            raise OutputError(tr("the disk is full"))
+        return add(self, job, *arguments, **values)
+
+    monkeypatch.setattr(Gallery, "add", slow)
+
+    async def test() -> None:
+        async with opened(tmp_path, worker) as kit:
+            first, second = [await kit.queue.submit(wish(), "me") for _ in range(2)]
+            await until(lambda: worker.at_work)
+            worker.order("picture")
+            await until(lambda: len(worker.drawn) == 2 and worker.at_work)
+            assert kit.queue.running == second.id
+            now = await kit.queue.get(first.id)
+            assert now is not None
+            assert now.state == "running"
+            # Too late to be cancelled: it says so once it is over.
+            cancelling = asyncio.create_task(kit.queue.cancel(first.id))
+            await asyncio.sleep(0)
+            gate.set()
+            (failed,) = await kit.done(first)
+            assert await cancelling == failed
+            assert failed.state == "failed"
+            assert failed.fault is not None
+            assert (failed.fault.kind, failed.fault.message) == ("OutputError", "the disk is full")
+            worker.order("finish")
+            (done,) = await kit.done(second)
+            assert (done.state, done.attempts) == ("done", 1)
 
     run(test)

@@ -303,8 +303,8 @@ def test_what_could_not_be_written_is_written_later(tmp_path: Path, monkeypatch:
 
 
 def test_old_jobs_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nutshell.service.queue.MOST_ENDED", 5)
-    monkeypatch.setattr("nutshell.service.queue._PRUNE_EVERY", 4)
+    monkeypatch.setattr("nutshell.service.queue_ledger.MOST_ENDED", 5)
+    monkeypatch.setattr("nutshell.service.queue_ledger._PRUNE_EVERY", 4)
 
     async def test() -> None:
         async with opened(tmp_path, ToyWorker()) as kit:

@@ -101,6 +101,10 @@ class Drawing:
         """Serve it no more, but for what is being stored; the worker stops when nobody is left."""
         self.members.remove(entry)
         if not self.members:
+            self._stop_worker()
+
+    def _stop_worker(self) -> None:
+        if self.open:  # else it is at work for others
             self.worker.cancel()
 
     def _tell(self, told: Told) -> None:
@@ -145,7 +149,7 @@ class Drawing:
                 )
             except OutputError as error:
                 self._failed = error
-                self.worker.cancel()
+                self._stop_worker()
                 return
             self.pictures = (*before, item.id)
             late = [entry for entry in self.members if entry not in members]
