@@ -206,6 +206,26 @@ def test_axe_finds_no_serious_fault(serve: Serve, chromium: Browser, screen: dic
         assert axe_faults(page) == [], "large"
 
 
+# ---------------------------------------------------------------- over a local network
+
+
+def test_with_a_token_the_page_opens_by_its_link_and_works(serve: Serve, chromium: Browser) -> None:
+    served = serve(lan=True, token="open-sesame")
+    with visiting(chromium, served) as visit:
+        page = visit.context.new_page()
+        page.goto(f"{served.url}/?token=open-sesame")
+        wait_until_ready(page)
+        assert "token" not in page.url
+        draw(page, "a star")
+        until(page, "document.querySelector('.stage.done img')?.naturalWidth === 256")
+        until(page, "document.querySelector('#gallery img').naturalWidth > 0")
+        # Someone made a new token: this browser is asked for it, instead of being left with a page that does nothing.
+        visit.context.clear_cookies()
+        draw(page, "a moon")
+        page.wait_for_selector("input[name=token]")
+    assert len(served.worker.drawn) == 1
+
+
 # ---------------------------------------------------------------- the service goes and comes
 
 

@@ -26,6 +26,8 @@ export async function ask(method, path, { json, body, signal, keepalive } = {}) 
     throw new Fault(0, { message: say("gone.message"), hint: say("gone.hint") });
   }
   watch.found();
+  // Another token is wanted than the one that this browser was let in with: where the page lies, it is asked for.
+  if (answer.status === 401) location.reload();
   const content = parsed(await answer.text());
   if (!answer.ok) throw new Fault(answer.status, content?.error ?? { message: content?.detail });
   return content;

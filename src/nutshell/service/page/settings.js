@@ -54,7 +54,7 @@ export class Settings {
   fill() {
     const model = byId("model");
     const chosen = model.value || this.fallback;
-    model.replaceChildren(...this.rows.map((row) => make("option", { value: row.name }, row.title || row.name)));
+    model.replaceChildren(...this.rows.map((row) => make("option", { value: row.name }, titled(row)[0])));
     if (this.rows.some((row) => row.name === chosen)) model.value = chosen;
     const sampler = byId("sampler").value;
     byId("sampler").replaceChildren(
@@ -163,8 +163,14 @@ function number(input) {
   return input.value === "" ? undefined : Number(input.value);
 }
 
+// A card's title: what it is called, and after a colon what it is.
+function titled(row) {
+  const [name, ...rest] = (row.title || row.name).split(": ");
+  return [name, rest.join(": ")];
+}
+
 function verdict(row) {
-  const parts = [];
+  const parts = titled(row).slice(1).filter(Boolean);
   if (row.verdict) parts.push(say(`verdict.${row.verdict.replaceAll(" ", "_")}`));
   if (row.seconds) parts.push(say("verdict.seconds", { time: duration(row.seconds) }));
   if (row.licence) parts.push(say("verdict.licence", { licence: row.licence }));
