@@ -137,6 +137,14 @@ def test_a_process_that_holds_more_needs_more() -> None:
     assert planned(held_bytes=2_000 * MB).need_bytes > planned().need_bytes + 1_500 * MB
 
 
+def test_one_stage_at_a_time_can_be_asked_for() -> None:
+    planner = Planner.of(machine(32_000), HERE, learn=False)
+    usual, staged = planner.plan(NEED), planner.one_stage_at_a_time().plan(NEED)
+    assert (usual.staged, staged.staged) == (False, True)
+    assert staged.need_bytes < usual.need_bytes
+    assert planner.one_stage_at_a_time().only("onnx").plan(NEED).staged
+
+
 def test_an_engine_that_was_asked_for_is_the_only_one() -> None:
     planner = Planner.of(machine(32_000), HERE, learn=False)
     assert planner.only("onnx").plan(NEED).engine == "onnx"
