@@ -227,6 +227,14 @@ def test_without_a_mask_the_whole_picture_is_redrawn_in_part(served: Served, cli
     assert [(wish.mask, wish.strength) for wish in wishes] == [(None, 0.8), (None, 0.6), (None, 0.3)]
 
 
+def test_pictures_of_the_way_of_an_edit_have_the_shape_of_what_was_sent(unhurried: openai.OpenAI) -> None:
+    """The pipeline draws over a picture in its own shape; the toy does not look at it."""
+    wide = file(Image.new("RGB", (1024, 256), "red"))
+    stream = unhurried.images.edit(image=wide, prompt="apple", stream=True, partial_images=1)
+    assert next(iter(stream)).size == "512x128"
+    stream.close()
+
+
 def test_an_edit_streams(unhurried: openai.OpenAI) -> None:
     stream = unhurried.images.edit(image=file(RED), prompt="apple", stream=True, partial_images=1, size="64x64")
     partial, completed = list(stream)

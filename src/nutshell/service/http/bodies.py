@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 from collections.abc import AsyncGenerator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from nutshell.language import Text, tr
-from nutshell.service.http.errors import HttpTrouble
+from nutshell.service.http.errors import HttpTrouble, trouble_of_fields
 from nutshell.service.wish import Limits
+
+Shape = TypeVar("Shape", bound=BaseModel)
 
 _MOST_FIELDS = 100
 _MOST_FILES = 20
@@ -55,6 +58,25 @@ async def read_form(request: Request, most: int) -> dict[str, list[str | bytes]]
     for name, value in form.multi_items():
         fields.setdefault(name, []).append(await value.read() if isinstance(value, UploadFile) else value)
     return fields
+
+
+async def read_shape(request: Request, shape: type[Shape], most: int, several: str = "") -> Shape:
+    """The body as `shape`, whether it was sent as JSON or as a form.
+
+    several: a field that a form may hold several times, each also called `name[]`. Raises HttpTrouble.
+    """
+    try:
+        if is_form(request):
+            form = await read_form(request, most)
+            fields: dict[str, Any] = {}
+            for name, values in form.items():
+                name = name.removesuffix("[]")
+                fields[name] = [*fields.get(name, []), *values] if name == several else values[-1]
+            return await asyncio.to_thread(shape.model_validate, fields)
+        body = await read_body(request, most)
+        return await asyncio.to_thread(shape.model_validate_json, body)
+    except ValidationError as error:
+        raise HttpTrouble.of(trouble_of_fields(error.errors(include_url=False, include_input=False))) from error
 
 
 def described_body(shape: type[BaseModel], example: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,11 +8,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import ValidationError
 
 from nutshell.language import tr
-from nutshell.service.http.bodies import described_body, is_form, most_bytes, read_body, read_form
-from nutshell.service.http.errors import HttpTrouble, trouble_of_fields
+from nutshell.service.http.bodies import described_body, most_bytes, read_shape
+from nutshell.service.http.errors import HttpTrouble
 from nutshell.service.http.native_answers import JobAnswer, JobPage, described
 from nutshell.service.http.native_shapes import JobRequest, event_json, job_json
 from nutshell.service.http.sse import HEARTBEAT, events_response, frame, with_pauses
@@ -43,7 +42,7 @@ def router(parts: Parts) -> APIRouter:
         "", status_code=202, openapi_extra=_BODY, responses=described(JobAnswer, 202), summary="Ask for pictures"
     )
     async def submit(request: Request) -> Response:
-        asked = await _asked(request, parts)
+        asked = await read_shape(request, JobRequest, most_bytes(parts.options.limits))
         wish = Wish(**{**dict(asked), "model": await asyncio.to_thread(parts.models.resolve, asked.model)})
         job = await parts.queue.submit(wish, client_name(request))
         return JSONResponse(_told(parts, job, request), 202, {"Location": f"/api/jobs/{job.id}"})
@@ -104,19 +103,6 @@ async def _frames(parts: Parts, id: str, request: Request) -> AsyncGenerator[byt
             yield frame(event_json(event, say), event.kind, _LAST_ID if last else "")
     finally:
         await events.aclose()
-
-
-async def _asked(request: Request, parts: Parts) -> JobRequest:
-    """The body, JSON or a form. Raises HttpTrouble."""
-    most = most_bytes(parts.options.limits)
-    try:
-        if is_form(request):
-            fields = {name: values[-1] for name, values in (await read_form(request, most)).items()}
-            return await asyncio.to_thread(JobRequest.model_validate, fields)
-        body = await read_body(request, most)
-        return await asyncio.to_thread(JobRequest.model_validate_json, body)
-    except ValidationError as error:
-        raise HttpTrouble.of(trouble_of_fields(error.errors())) from error
 
 
 async def _known(parts: Parts, id: str) -> Job:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, TypeVar
+import io
+import json
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ValidationError
+from PIL import Image
 
 from nutshell.language import tr
-from nutshell.service.http.bodies import described_body, is_form, most_bytes, read_body, read_form
-from nutshell.service.http.errors import HttpTrouble, trouble_of_fault, trouble_of_fields
+from nutshell.pipeline.pixels import fitted_size
+from nutshell.service.http.bodies import described_body, most_bytes, read_shape
+from nutshell.service.http.errors import HttpTrouble, trouble_of_fault
 from nutshell.service.http.gone import GONE_STATUS, ClientGone, unless_gone
 from nutshell.service.http.openai_answer import pictures_json
 from nutshell.service.http.openai_masks import with_mask
@@ -19,17 +20,17 @@ from nutshell.service.http.openai_shapes import EditRequest, GenerateRequest, Ou
 from nutshell.service.http.openai_stream import Stream
 from nutshell.service.http.sse import events_response
 from nutshell.service.http.words import client_name
+from nutshell.service.models import shown_name
 from nutshell.service.parts import Parts
 from nutshell.service.wish import Wish
 
 _EXAMPLE = "data:image/png;base64,..."
 
-Shape = TypeVar("Shape", bound=BaseModel)
-
 
 def router(parts: Parts) -> APIRouter:
     """The three ways to ask for pictures."""
     routes = APIRouter(prefix="/v1/images", tags=["openai"])
+    most = most_bytes(parts.options.limits)
 
     @routes.post(
         "/generations",
@@ -37,7 +38,7 @@ def router(parts: Parts) -> APIRouter:
         summary="Draw from words",
     )
     async def generate(request: Request) -> Response:
-        asked = await _asked(request, parts, GenerateRequest)
+        asked = await read_shape(request, GenerateRequest, most)
         wish = await asyncio.to_thread(asked.wish, parts.models)
         if asked.stream:
             return await _streamed(request, parts, wish, "image_generation", asked.output, asked.partial_images or 0)
@@ -49,7 +50,7 @@ def router(parts: Parts) -> APIRouter:
         summary="Draw over a picture",
     )
     async def edit(request: Request) -> Response:
-        asked = await _asked(request, parts, EditRequest)
+        asked = await read_shape(request, EditRequest, most, several="image")
         wish = await asyncio.to_thread(_masked, asked, parts)
         if asked.stream:
             return await _streamed(request, parts, wish, "image_edit", asked.output, asked.partial_images or 0)
@@ -61,31 +62,10 @@ def router(parts: Parts) -> APIRouter:
         summary="Draw a picture again, differently",
     )
     async def vary(request: Request) -> Response:
-        asked = await _asked(request, parts, VariationRequest)
+        asked = await read_shape(request, VariationRequest, most, several="image")
         return await _drawn(request, parts, await asyncio.to_thread(asked.wish, parts.models), asked.output)
 
     return routes
-
-
-async def _asked(request: Request, parts: Parts, shape: type[Shape]) -> Shape:
-    """The body, JSON or a form. Raises HttpTrouble."""
-    most = most_bytes(parts.options.limits)
-    try:
-        if is_form(request):
-            return await asyncio.to_thread(shape.model_validate, _plain(await read_form(request, most)))
-        body = await read_body(request, most)
-        return await asyncio.to_thread(shape.model_validate_json, body)
-    except ValidationError as error:
-        raise HttpTrouble.of(trouble_of_fields(error.errors())) from error
-
-
-def _plain(form: dict[str, list[str | bytes]]) -> dict[str, Any]:
-    """The fields by name. Clients call several pictures `image[]`."""
-    fields: dict[str, Any] = {}
-    for name, values in form.items():
-        name = name.removesuffix("[]")
-        fields[name] = [*fields.get(name, []), *values] if name == "image" else values[-1]
-    return fields
 
 
 def _masked(asked: EditRequest, parts: Parts) -> Wish:
@@ -104,22 +84,31 @@ async def _drawn(request: Request, parts: Parts, wish: Wish, output: Output) -> 
         raise HttpTrouble.of(trouble_of_fault(job.fault))
     if job.state == "cancelled":
         raise HttpTrouble(410, tr("the job was cancelled"), kind="cancelled")
+    created, base_url = job.finished or job.created, str(request.base_url)
+    # Megabytes of base64 take their time, which the event loop has not.
     content = await asyncio.to_thread(
-        pictures_json, parts.gallery, job.pictures, output, str(request.base_url), job.finished or job.created
+        lambda: json.dumps(pictures_json(parts.gallery, job.pictures, output, base_url, created))
     )
-    return JSONResponse(content)
+    return Response(content, media_type="application/json")
 
 
 async def _streamed(request: Request, parts: Parts, wish: Wish, name: str, output: Output, partials: int) -> Response:
+    size = await asyncio.to_thread(_size, parts, wish)
     job = await parts.queue.submit(wish, client_name(request))
-    size = await asyncio.to_thread(_size, parts, job.wish)
     return events_response(Stream(parts, job, name, output, partials, size).frames())
 
 
 def _size(parts: Parts, wish: Wish) -> tuple[int, int] | None:
-    """Of the picture that will come; None where it depends on one that was sent."""
-    if wish.width is not None and wish.height is not None:
-        return wish.width, wish.height
-    if wish.image is not None:
-        return None
-    return next(((row.width, row.height) for row in parts.models.rows() if row.name == wish.model), None)
+    """Of the picture that will come, where nothing is changed on the way; None where nothing tells."""
+    name = shown_name(wish.model)
+    row = next((row for row in parts.models.rows() if row.name == name), None)
+    width, height = (row.width, row.height) if row is not None else (0, 0)
+    if wish.image is not None and row is not None:
+        try:
+            with Image.open(io.BytesIO(wish.image), formats=("PNG", "JPEG", "WEBP")) as image:
+                width, height = fitted_size(image, width * height)
+        except (OSError, ValueError, SyntaxError):
+            # The queue says what is wrong with it.
+            return None
+    width, height = wish.width or width, wish.height or height
+    return (width, height) if width and height else None

@@ -65,17 +65,23 @@ class Stream:
             if gone:
                 await cancel_all_the_same(self.parts.queue, self.job.id)
 
+    # Whole frames are made in threads: megabytes of base64 take their time, which the event loop has not.
     async def _partial(self, event: Event, index: int) -> bytes:
-        data = await asyncio.to_thread(partial_bytes, event.preview, self.size, self.output.form)
-        return self._frame("partial_image", data, self.size, partial_image_index=index)
+        def make() -> bytes:
+            data = partial_bytes(event.preview, self.size, self.output.form)
+            return self._frame("partial_image", data, self.size, partial_image_index=index)
+
+        return await asyncio.to_thread(make)
 
     async def _completed(self, id: str) -> bytes | None:
-        gallery = self.parts.gallery
-        item = await asyncio.to_thread(gallery.get, id)
-        data = await asyncio.to_thread(picture_bytes, gallery, item, self.output) if item is not None else None
-        if item is None or data is None:
-            return None
-        return self._frame("completed", data, (item.width, item.height), usage=USAGE)
+        def make() -> bytes | None:
+            item = self.parts.gallery.get(id)
+            data = picture_bytes(self.parts.gallery, item, self.output) if item is not None else None
+            if item is None or data is None:
+                return None
+            return self._frame("completed", data, (item.width, item.height), usage=USAGE)
+
+        return await asyncio.to_thread(make)
 
     def _frame(self, kind: str, data: bytes, size: tuple[int, int] | None, **more: Any) -> bytes:
         content = {
