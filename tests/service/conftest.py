@@ -1,4 +1,4 @@
-"""`serve(worker=..., **options)`: a service on a loopback port, gone after the test."""
+"""`serve(worker=..., **options)`: a service on a loopback port, gone after the test; `served`: one for a file of tests."""
 
 from __future__ import annotations
 
@@ -10,6 +10,19 @@ from typing import Any
 import pytest
 
 from tests.service.serving import Served, serving
+
+
+@pytest.fixture(scope="module")
+def _kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("served")) as served:
+        yield served
+
+
+@pytest.fixture
+def served(_kept: Served) -> Served:
+    """A service for all tests of a file that do without their own. What was drawn before is forgotten."""
+    _kept.worker.drawn.clear()
+    return _kept
 
 
 @pytest.fixture

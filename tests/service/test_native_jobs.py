@@ -50,8 +50,7 @@ def follow(client: httpx2.Client, id: str, **headers: str) -> list[tuple[str, di
         return list(events(answer.iter_lines()))
 
 
-def test_a_job_is_taken_followed_and_its_picture_is_there(serve: Serve) -> None:
-    served = serve()
+def test_a_job_is_taken_followed_and_its_picture_is_there(served: Served) -> None:
     with served.client() as client:
         answer = client.post("/api/jobs", json={"prompt": "a red apple", "steps": 3, "previews": True, "count": 2})
         assert answer.status_code == 202
@@ -83,8 +82,7 @@ def test_events_tell_steps_and_previews(serve: Serve) -> None:
     assert told["picture"]["url"].startswith("/api/gallery/")
 
 
-def test_whoever_comes_again_gets_the_present_state_and_then_nothing_more(serve: Serve) -> None:
-    served = serve()
+def test_whoever_comes_again_gets_the_present_state_and_then_nothing_more(served: Served) -> None:
     with served.client() as client:
         job = client.post("/api/jobs", json={"prompt": "apple"}).json()
         follow(client, job["id"])
@@ -148,8 +146,8 @@ def test_pages_go_back_from_the_newest(serve: Serve) -> None:
         ({"prompt": "x" * 20_000}, "prompt"),
     ],
 )
-def test_what_is_wrong_is_named(serve: Serve, body: dict[str, Any], field: str) -> None:
-    with serve().client() as client:
+def test_what_is_wrong_is_named(served: Served, body: dict[str, Any], field: str) -> None:
+    with served.client() as client:
         answer = client.post("/api/jobs", json=body)
     assert answer.status_code == 422
     error = answer.json()["error"]
@@ -158,8 +156,8 @@ def test_what_is_wrong_is_named(serve: Serve, body: dict[str, Any], field: str) 
     assert error["message"]
 
 
-def test_an_unknown_model_and_an_unknown_job_are_not_found(serve: Serve) -> None:
-    with serve().client() as client:
+def test_an_unknown_model_and_an_unknown_job_are_not_found(served: Served) -> None:
+    with served.client() as client:
         answer = client.post("/api/jobs", json={"prompt": "x", "model": "no-such"})
         assert (answer.status_code, answer.json()["error"]["field"]) == (404, "model")
         for call in (client.get, client.delete):
@@ -170,8 +168,8 @@ def test_an_unknown_model_and_an_unknown_job_are_not_found(serve: Serve) -> None
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'"text"', b"[" * 100_000])
-def test_what_is_no_json_object_is_refused(serve: Serve, body: bytes) -> None:
-    with serve().client() as client:
+def test_what_is_no_json_object_is_refused(served: Served, body: bytes) -> None:
+    with served.client() as client:
         answer = client.post("/api/jobs", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code in (400, 422)
     assert answer.json()["error"]["message"]
@@ -189,8 +187,7 @@ def test_a_full_queue_says_when_to_come_again(serve: Serve) -> None:
     assert answers[-1].json()["error"]["type"] == "queue_full"
 
 
-def test_pictures_are_sent_as_base64_or_as_files(serve: Serve) -> None:
-    served = serve()
+def test_pictures_are_sent_as_base64_or_as_files(served: Served) -> None:
     text = base64.b64encode(png()).decode()
     with served.client() as client:
         plain = client.post("/api/jobs", json={"prompt": "x", "image": f"data:image/png;base64,{text}", "mask": text})

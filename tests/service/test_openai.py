@@ -23,11 +23,6 @@ Serve = Callable[..., Served]
 
 
 @pytest.fixture
-def served(serve: Serve) -> Served:
-    return serve()
-
-
-@pytest.fixture
 def client(served: Served) -> Iterator[openai.OpenAI]:
     with client_of(served) as client:
         yield client
