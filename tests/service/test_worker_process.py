@@ -196,10 +196,20 @@ def test_a_model_whose_engine_failed_is_opened_anew(shared: Shared) -> None:
     shared(work)
 
 
-def test_what_libraries_print_does_not_mix_with_the_answers(shared: Shared) -> None:
+def test_what_libraries_print_goes_to_the_log_and_not_among_the_answers(
+    shared: Shared, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level("INFO")
+
     async def work(worker: ProcessWorker) -> None:
         await drawn(worker, toy_wish())
         assert kinds(await drawn(worker, toy_wish("print", steps=2))) == ["Step", "Step", "Drawn"]
+        # All of it is there once the process has ended.
+        await worker.unload()
+        said = [record.getMessage() for record in caplog.records]
+        assert said.count("an engine that talks") == 2
+        assert said.count("a library that talks") == 2
+        assert capfd.readouterr() == ("", "")
 
     shared(work)
 

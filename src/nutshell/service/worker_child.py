@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import signal
 import sys
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from nutshell.service.worker_frames import Frame, FrameError, receive_frame
 from nutshell.service.worker_messages import OUT_OF_MEMORY
 from nutshell.service.worker_settings import DrawSettings
 
+_LOG = logging.getLogger(__name__)
 _PIPE_BYTES = 1 << 20
 _END_SECONDS = 5.0
 _SOURCE = Path(nutshell.__file__).parents[1]
@@ -41,6 +43,7 @@ class Child:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self._killed_for: Text | None = None
+        self._repeating = asyncio.create_task(self._repeat())
 
     @staticmethod
     async def start(command: Sequence[str]) -> Child:
@@ -49,6 +52,8 @@ class Child:
             *command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            # Not ours: it may be a terminal's, or a pipe that we let go of when we went to the background.
+            stderr=asyncio.subprocess.PIPE,
             limit=_PIPE_BYTES,
             # Away from the terminal, whose signals go to every process of its session.
             start_new_session=True,
@@ -114,11 +119,20 @@ class Child:
         if not await self._ends_by_itself():
             self.kill(tr("the worker did not end when it was told to"))
         await self._process.wait()
+        await asyncio.wait({self._repeating}, timeout=_END_SECONDS)
+        self._repeating.cancel()
 
     @property
     def death(self) -> Text:
         """Why it is gone: a sentence."""
         return self._killed_for or death_words(self._process.returncode or 0)
+
+    async def _repeat(self) -> None:
+        """What engines and other libraries print goes to the log."""
+        assert self._process.stderr is not None
+        while said := await self._process.stderr.read(_PIPE_BYTES):
+            for line in filter(None, said.decode(errors="replace").splitlines()):
+                _LOG.info("%s", line)
 
     async def _ends_by_itself(self) -> bool:
         try:
