@@ -1,4 +1,4 @@
-"""`serve(worker=..., **options)`: a service on a loopback port, gone after the test; `served`: one for a file of tests."""
+"""`serve(worker=..., **options)`: a service on a loopback port, gone after the test; `served`: one for a whole file."""
 
 from __future__ import annotations
 
