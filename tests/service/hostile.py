@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,29 @@ def picture(size: tuple[int, int] = (16, 16), form: str = "PNG") -> bytes:
     return file.getvalue()
 
 
+def told_picture(parameters: str) -> bytes:
+    """One that says how it was made."""
+    file, text = io.BytesIO(), PngImagePlugin.PngInfo()
+    text.add_itxt("parameters", parameters)
+    Image.new("RGB", (16, 16), "red").save(file, "PNG", pnginfo=text)
+    return file.getvalue()
+
+
+def told_jpeg(parameters: str) -> bytes:
+    """The same in a JPEG, where it is the EXIF UserComment."""
+    file, exif = io.BytesIO(), Image.Exif()
+    exif[0x8769] = {0x9286: b"UNICODE\0" + parameters.encode("utf-16-be")}
+    Image.new("RGB", (16, 16), "red").save(file, "JPEG", exif=exif.tobytes())
+    return file.getvalue()
+
+
+FIELDS_TOLD = "Steps: 1e999, CFG scale: NaN, Seed: 9999999999999999999999, Size: 0x0, Clip skip: -1, Sampler: DDIM"
 PICTURES = (
+    told_picture(f"a plum\n{FIELDS_TOLD}, Version: nutshell 0.1.0"),
+    told_picture('a\nSteps: 1, Exact prompt: "\\ud800", Exact negative: "\\u0000", Version: nutshell 0.1.0'),
+    told_picture('a\nCFG scale: -Infinity, CFG interval: "nan, inf", Eta: 1e400, Version: nutshell 0.1.0'),
+    told_jpeg("a plum\nSteps: 4, Größe: 3, 尺寸尺寸: 4, Seed: x, Version: nutshell 0.1.0"),
+    told_jpeg(f"a plum\n{FIELDS_TOLD}, Version: nutshell 0.1.0"),
     b"", b"\0", b"GIF89a", b"%PDF-1.4", picture(), picture(form="JPEG"), picture()[:-20], picture()[:20], bomb(60_000),
     bomb(2**31 - 1), bomb(0), text_bomb(80), b"\x89PNG\r\n\x1a\n" + b"\xff" * 100, b"RIFF\xff\xff\xff\xffWEBPVP8 ",
     b"\xff\xd8\xff\xe0" + b"\0" * 50, b"<svg xmlns='http://www.w3.org/2000/svg'/>", picture((8, 4000)),

@@ -17,6 +17,7 @@ from PIL import Image
 
 from nutshell.errors import NotEnoughMemory, UsageError
 from nutshell.language import tr
+from nutshell.pipeline.parameters import encoded
 from nutshell.service.http.a1111_request import ImageToImage
 from nutshell.service.http.a1111_source import fitted
 from nutshell.service.wish import Wish
@@ -141,6 +142,29 @@ def test_png_info_reads_what_was_written(shared: Served) -> None:
     told = client.png_info(drawn)
     assert told.info == drawn.info["parameters"]
     assert told.json["parameters"]["seed"] == 5
+
+
+def test_png_info_reads_jpeg_and_is_silent_about_nothing(shared: Served) -> None:
+    parameters = {"prompt": "a plum", "steps": 4, "sampler": "DDIM", "seed": 3}
+    with shared.client() as client:
+        for data, wanted in ((encoded(picture(), parameters, "JPEG"), "a plum"), (encoded(picture(), {}, "PNG"), "")):
+            told = client.post("/sdapi/v1/png-info", json={"image": base64.b64encode(data).decode()}).json()
+            assert told["info"].partition("\n")[0].startswith(wanted)
+        plain = client.post("/sdapi/v1/png-info", json={"image": in_base64(picture())}).json()
+    assert plain == {"info": "", "items": {}, "parameters": {}}
+
+
+def test_the_token_is_the_password(serve: Serve) -> None:
+    """As with `webui --api-auth name:password`."""
+    served = serve(token="t0ken")
+    address = urlparse(served.url)
+    client = webuiapi.WebUIApi(
+        host=address.hostname, port=address.port, username="me", password="t0ken", sampler="DDIM"
+    )
+    assert client.txt2img(prompt="an apple", steps=1).image
+    client.set_auth("me", "another")
+    with pytest.raises(RuntimeError, match="401"):
+        client.txt2img(prompt="an apple", steps=1)
 
 
 def test_progress_tells_how_far_it_is_and_interrupt_stops_it(serve: Serve) -> None:

@@ -6,8 +6,10 @@ By default a fifth of them; NUTSHELL_SOAK=1 asks for all.
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import gc
+import json
 import logging
 import os
 import socket
@@ -25,7 +27,7 @@ from nutshell.service.open import opened
 from nutshell.service.options import ServiceOptions
 from nutshell.service.wish import Limits
 from tests.service.asgi import Answer, ask
-from tests.service.hostile import Hostile, Requests
+from tests.service.hostile import PICTURES, Hostile, Requests
 from tests.service.serving import Served, serving
 from tests.service.toy import ToyWorker
 from tests.service.toy_models import ToyModels
@@ -161,6 +163,25 @@ def test_hostile_requests_from_the_network(tmp_path: Path) -> None:
     assert not faults, found.told()
     assert found.drawn == 0
     assert found.statuses[401] + found.statuses.get(429, 0) > COUNT // 40
+
+
+def test_hostile_pictures(tmp_path: Path) -> None:
+    """Each to all that read what is written in one."""
+
+    async def every() -> list[str]:
+        given = options(tmp_path, amnesia=True)
+        faults = []
+        async with opened(given, ToyWorker(), ToyModels()) as parts:
+            app = guard(create_app(parts), given)
+            for picture in PICTURES:
+                text = json.dumps({"image": base64.b64encode(picture).decode()}).encode()
+                for path, body in (("/api/parameters", picture), ("/sdapi/v1/png-info", text)):
+                    answer = await ask(app, "POST", path, [("content-type", "application/json")], [body])
+                    if answer.status >= 500:
+                        faults.append(f"{answer.status} of {path} after {picture[:60]!r}")
+        return faults
+
+    assert asyncio.run(every()) == []
 
 
 # ---------------------------------------------------------------- below HTTP

@@ -18,7 +18,9 @@ from fastapi import APIRouter, Request, Response
 from PIL import Image
 from pydantic import BaseModel, ValidationError
 
-from nutshell.pipeline.parameters import from_text
+from nutshell.errors import UsageError
+from nutshell.language import tr
+from nutshell.pipeline.parameters import KEYWORD, Parameters, parameters_of, to_text
 from nutshell.service.http import a1111_lists
 from nutshell.service.http.a1111_answer import answer
 from nutshell.service.http.a1111_base64 import decoded
@@ -30,6 +32,7 @@ from nutshell.service.http.a1111_source import fitted
 from nutshell.service.http.bodies import most_bytes, read_body
 from nutshell.service.http.errors import HttpTrouble, trouble_of_fields
 from nutshell.service.http.gone import GONE_STATUS, ClientGone
+from nutshell.service.http.native_shapes import finite
 from nutshell.service.http.words import client_name
 from nutshell.service.parts import Parts
 from nutshell.service.wish import Wish
@@ -169,11 +172,24 @@ class _Face:
         data = decoded("image", text)
         # The header and size are checked as those of a picture to draw over.
         Wish("", "", image=data).check(self._parts.options.limits)
-        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP")) as image:
-            image.load()  # some tools put their text after the pixels
-            items = {str(key): value for key, value in image.info.items() if isinstance(value, str)}
-        info = items.get("parameters", "")
-        return {"info": info, "items": items, "parameters": from_text(info) if info else {}}
+        try:
+            with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP")) as image:
+                found = parameters_of(image)
+                items = {str(key): value for key, value in image.info.items() if isinstance(value, str)}
+        except (OSError, ValueError, SyntaxError) as error:
+            raise UsageError(tr("image is not a picture that can be read"), field="image") from error
+        info = items.get(KEYWORD) or _text_of(found)
+        return {"info": info, "items": items, "parameters": finite(found) if info else {}}
+
+
+def _text_of(parameters: Parameters) -> str:
+    """As a PNG would hold them, of a JPEG or WebP; nothing where another tool wrote what has no such form."""
+    if not parameters or "raw" in parameters:
+        return ""
+    try:
+        return to_text(parameters)
+    except (ValueError, TypeError):
+        return ""
 
 
 class _Options(BaseModel):

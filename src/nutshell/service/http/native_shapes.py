@@ -111,11 +111,16 @@ def item_json(item: Item) -> dict[str, Any]:
 
 
 def finite(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Without numbers that JSON does not know: a file may say "CFG scale: nan"."""
-    return {
-        key: str(value) if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in parameters.items()
-    }
+    """What a file says, without what JSON cannot: numbers such as "CFG scale: nan", and halves of characters."""
+    return {_speakable(key): _speakable(value) for key, value in parameters.items()}
+
+
+def _speakable(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    return [_speakable(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def event_json(event: Event, say: Say) -> Mapping[str, Any]:
