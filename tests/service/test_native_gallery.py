@@ -47,6 +47,8 @@ def test_a_picture_is_had_as_it_was_drawn_and_in_other_forms(client: httpx2.Clie
     assert png.headers["content-type"] == "image/png"
     assert "immutable" in png.headers["cache-control"]
     assert "content-disposition" not in png.headers
+    head = client.head(f"/api/gallery/{id}.png")
+    assert (head.headers["content-length"], head.content) == (str(len(png.content)), b"")
     assert Image.open(io.BytesIO(png.content)).text["parameters"].startswith("a red apple")  # type: ignore[attr-defined]
     sizes = []
     for ending, form, quality in (("jpg", "JPEG", 95), ("jpeg", "JPEG", 1), ("webp", "WEBP", 80)):

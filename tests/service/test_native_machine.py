@@ -83,6 +83,7 @@ def test_health_and_readiness(serve: Serve) -> None:
     served = serve(ToyWorker(step_seconds=0.2), queue=1)
     with served.client() as client:
         assert client.get("/healthz").json() == {"status": "ok"}
+        assert client.head("/healthz").status_code == client.head("/readyz").status_code == 200
         assert client.get("/readyz").json() == {"status": "ready", "model": "artist"}
         jobs = [client.post("/api/jobs", json={"prompt": "x", "steps": 100}) for _ in range(3)]
         full = client.get("/readyz")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nutshell.catalogue import own_folder
-from nutshell.errors import ModelNotFound, NutshellError, UsageError
+from nutshell.errors import ModelNotFound, NutshellError
 from nutshell.language import tr
 from nutshell.pipeline import Request
 from nutshell.pipeline.model_rows import Listed, with_card, without_card
@@ -78,6 +78,7 @@ class Models:
         self._places = Places.of(settings)
         self._looking, self._reckoning = threading.Lock(), threading.Lock()
         self._last: _Look | None = None
+        self._complaint = ""
         self._planner: Planner | None = None
         self._rows: tuple[tuple[Listed, ...], list[ModelRow]] = ((), [])
 
@@ -146,8 +147,11 @@ class Models:
         every = list(with_card(self._places))
         try:
             every += without_card(self._places)
-        except UsageError as error:
-            _LOG.warning(error.message)
+        except NutshellError as error:
+            # Once, not with each look.
+            if str(error) != self._complaint:
+                _LOG.warning(error.message)
+            self._complaint = str(error)
         here = [listed for listed in every if listed.found is not None]
         default = self.default
         if shown_name(default) != default and Path(default).exists():

@@ -22,6 +22,9 @@ def router(parts: Parts) -> APIRouter:
     async def healthz() -> dict[str, Any]:
         return {"status": "ok"}
 
+    # Some watchers ask for the head alone.
+    routes.head("/healthz", include_in_schema=False)(healthz)
+
     @routes.get("/readyz", summary="Whether a wish would be taken now", responses={503: {"description": "not now"}})
     async def readyz() -> Response:
         try:
@@ -31,5 +34,7 @@ def router(parts: Parts) -> APIRouter:
         if parts.queue.waiting >= parts.options.queue:
             return JSONResponse({"status": "full", "waiting": parts.queue.waiting}, 503)
         return JSONResponse({"status": "ready", "model": shown_name(model)})
+
+    routes.head("/readyz", include_in_schema=False)(readyz)
 
     return routes

@@ -92,6 +92,8 @@ def router(parts: Parts) -> APIRouter:
             headers["Content-Disposition"] = f'attachment; filename="nutshell-{item.id}.{ending}"'
         return Response(data, media_type=_TYPES[ending], headers=headers)
 
+    routes.head("/{id}.{ending}", include_in_schema=False)(picture)
+
     @routes.get("/{id}/thumbnail", summary="A small WebP of it", response_class=Response, responses=_PICTURE)
     async def thumbnail(
         id: str, side: Annotated[int, Query(ge=SMALLEST_SIDE, le=LARGEST_SIDE, description="pixels")] = 256
