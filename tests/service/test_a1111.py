@@ -345,6 +345,7 @@ def test_a_client_that_hangs_up_cancels_its_job(serve: Serve) -> None:
         ({"width": 4096, "height": 4096}, 422, "width"),
         ({"cfg_scale": -1}, 422, "cfg_scale"),
         ({"cfg_scale": float("inf")}, 422, "cfg_scale"),
+        ({"denoising_strength": float("nan")}, 422, "denoising_strength"),
         ({"batch_size": 1000}, 422, "batch_size"),
         ({"n_iter": 0}, 422, "batch_size"),
         ({"sampler_name": "DPM fast"}, 422, "sampler_name"),

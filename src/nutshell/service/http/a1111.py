@@ -85,12 +85,12 @@ class _Face:
         self._desk = Desk(parts)
         self._settings = Settings()
 
-    async def text_to_image(self, request: Request) -> Response | dict[str, Any]:
+    async def text_to_image(self, request: Request) -> Response:
         """Draw from words; answers when all is drawn."""
         asked = await self._read(request, TextToImage)
         return await self._drawn(request, asked, await asyncio.to_thread(self._wish, asked))
 
-    async def image_to_image(self, request: Request) -> Response | dict[str, Any]:
+    async def image_to_image(self, request: Request) -> Response:
         """Draw over a picture; answers when all is drawn."""
         asked = await self._read(request, ImageToImage)
         return await self._drawn(request, asked, await asyncio.to_thread(self._wish_over, asked))
@@ -161,7 +161,7 @@ class _Face:
         wish.check(self._parts.options.limits)
         return fitted(asked, wish)
 
-    async def _drawn(self, request: Request, asked: Drawing, wish: Wish) -> Response | dict[str, Any]:
+    async def _drawn(self, request: Request, asked: Drawing, wish: Wish) -> Response:
         try:
             seed, pictures = await self._desk.draw(wish, client_name(request), request)
         except ClientGone:

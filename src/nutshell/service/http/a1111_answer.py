@@ -6,6 +6,8 @@ import json
 import time
 from typing import Any
 
+from fastapi import Response
+
 from nutshell import __version__
 from nutshell.pipeline.parameters import to_text
 from nutshell.service.gallery import Item
@@ -19,19 +21,23 @@ from nutshell.service.wish import Wish
 _NOT_ECHOED = {"alwayson_scripts", "override_settings", "init_images", "mask"}
 
 
-def answer(parts: Parts, asked: Drawing, wish: Wish, seed: int, pictures: list[str]) -> dict[str, Any]:
-    """images: base64 of PNG files, their parameters in them; info: JSON in a string. Reads files: may block."""
+def answer(parts: Parts, asked: Drawing, wish: Wish, seed: int, pictures: list[str]) -> Response:
+    """images: base64 of PNG files, their parameters in them; info: JSON in a string.
+
+    Reads files and writes megabytes of JSON: to be called in a thread.
+    """
     items, images = [], []
     for id in pictures:
         item, png = parts.gallery.get(id), parts.gallery.read(id)
         if item is not None and png is not None:  # else it was the oldest, and the gallery is full
             items.append(item)
             images.append(encoded(png))
-    return {
+    content = {
         "images": images if asked.send_images is not False else [],
         "parameters": _echo(asked),
         "info": json.dumps(_info(wish, seed, items)),
     }
+    return Response(json.dumps(content), media_type="application/json")
 
 
 def _echo(asked: Drawing) -> dict[str, Any]:

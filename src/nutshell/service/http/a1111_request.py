@@ -34,7 +34,7 @@ Number = TypeVar("Number", int, float)
 class Drawing(BaseModel):
     """The fields that txt2img and img2img share; unknown ones are passed over, as there."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
     prompt: str | None = ""
     negative_prompt: str | None = ""
