@@ -150,9 +150,11 @@ def test_what_keeps_it_from_starting_is_told(env: dict[str, str], tmp_path: Path
     assert "part of that path is a file, not a folder" in told.stderr
     assert "--service-folder" in told.stderr
     (state(tmp_path) / FILE_NAME).mkdir(parents=True)
-    told = run(env, "status")
-    assert told.returncode == 6
-    assert "service.json cannot be read" in told.stderr
+    (state(tmp_path) / "service.log").mkdir()
+    for action, name in (("status", FILE_NAME), ("stop", FILE_NAME), ("logs", "service.log")):
+        told = run(env, action)
+        assert told.returncode == 6
+        assert f"{name} cannot be read: Is a directory" in told.stderr
 
 
 def test_of_two_starts_one_wins(env: dict[str, str], tmp_path: Path) -> None:
@@ -165,6 +167,18 @@ def test_of_two_starts_one_wins(env: dict[str, str], tmp_path: Path) -> None:
     here = [each for each in psutil.process_iter(["cmdline"]) if "--manager" in (each.info["cmdline"] or [])]
     mine = [each.pid for each in here if each.environ().get("XDG_STATE_HOME") == env["XDG_STATE_HOME"]]
     assert mine == [status(env)["pid"]]
+    assert run(env, "stop").stdout == "stopped\n"
+
+
+def test_a_token_of_ones_own_is_no_flag_of_the_process(env: dict[str, str], tmp_path: Path) -> None:
+    """Everybody on a machine can read the flags of a process."""
+    token = "my-own-token-0123456789"
+    facts = started(env, "--token", token)
+    assert not any(token in word for word in psutil.Process(facts["pid"]).cmdline())
+    assert httpx2.get(f"{facts['address']}/api/jobs").status_code == 401
+    headers = {"Authorization": f"Bearer {token}"}
+    assert httpx2.get(f"{facts['address']}/api/jobs", headers=headers).status_code == 200
+    assert run({**env, "NUTSHELL_TOKEN": token}, "status").stdout.count("queue") == 1
     assert run(env, "stop").stdout == "stopped\n"
 
 

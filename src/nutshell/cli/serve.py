@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import signal
+import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -61,7 +62,8 @@ def main(given: Sequence[str]) -> int:
     if arguments.daemon:
         from nutshell.cli import serve_manage
 
-        return serve_manage.start([word for word in given if word not in _ONLY_HERE], options, settings)
+        rest = [word for word in given if word not in _ONLY_HERE]
+        return serve_manage.start(rest, options, settings, browser=arguments.open)
     if arguments.manager not in (None, DETACHED, SYSTEMD):
         raise UsageError(tr("--manager is for the service itself"))
     return _run(options, settings, arguments.manager or FOREGROUND, browser=arguments.open)
@@ -138,12 +140,13 @@ def ignore_hang_up() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
-def open_page(options: ServiceOptions) -> None:
-    """Show the page. A browser may keep whoever calls it waiting."""
-    import threading
+def open_page(options: ServiceOptions) -> threading.Thread:
+    """Show the page, from a thread: a browser may keep whoever calls it waiting."""
     import webbrowser
 
     from nutshell.service.token_link import link, reached_at
 
     address = link(reached_at(options.host), options.port, options.token)
-    threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+    opening = threading.Thread(target=webbrowser.open, args=(address,), daemon=True)
+    opening.start()
+    return opening

@@ -54,8 +54,9 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
 # ---------------------------------------------------------------- start
 
 
-def start(given: Sequence[str], options: ServiceOptions, settings: Settings) -> int:
-    """In the background. given: the flags for the service itself."""
+def start(given: Sequence[str], options: ServiceOptions, settings: Settings, *, browser: bool) -> int:
+    """In the background. given: the flags for the service itself. browser: whether to show the page."""
+    from nutshell.cli.serve import open_page
     from nutshell.cli.serve_words import tell_started
     from nutshell.service.daemon import DidNotStart, start_detached, start_unit
     from nutshell.service.daemon_record import DETACHED, SYSTEMD, find_record, record_folder
@@ -74,9 +75,10 @@ def start(given: Sequence[str], options: ServiceOptions, settings: Settings) -> 
             tr("there is no folder in memory for a service that forgets"),
             tr("set XDG_RUNTIME_DIR to one, or start it without --daemon"),
         )
-    command = [sys.executable, "-m", "nutshell.cli.main", "serve", *given, "--manager"]
+    command = [sys.executable, "-m", "nutshell.cli.main", "serve", *_without_token(given), "--manager"]
     environment = dict(os.environ)
-    if options.lan and options.amnesia:
+    if options.token:
+        # Not as a flag, for everybody on the machine can read those.
         environment["NUTSHELL_TOKEN"] = options.token
     systemd = Systemd()
     facts: tuple[Text, ...]
@@ -92,10 +94,21 @@ def start(given: Sequence[str], options: ServiceOptions, settings: Settings) -> 
             sys.stderr.write(error.told)
             return error.exit_code
         facts = (tr("Process {pid}, which notes itself in {folder}.", pid=record.pid, folder=folder),)
-    tell_started(
-        replace(options, port=record.port), as_json=settings["json"], quiet=settings["quiet"], background=facts
-    )
+    options = replace(options, port=record.port)
+    tell_started(options, as_json=settings["json"], quiet=settings["quiet"], background=facts)
+    if browser:
+        open_page(options).join()
     return 0
+
+
+def _without_token(given: Sequence[str]) -> Iterator[str]:
+    """The flags but for --token and its value."""
+    rest = iter(given)
+    for word in rest:
+        if word == "--token":
+            next(rest, None)
+        elif not word.startswith("--token="):
+            yield word
 
 
 def _runs_already(running: Record, settings: Settings) -> int:
@@ -125,7 +138,7 @@ def _status(folder: Path, settings: Settings) -> int:
         else:
             say(NOT_RUNNING_WORDS if record is None else _died(record))
         return NOT_RUNNING
-    facts = _facts(record)
+    facts = _facts(record, settings["token"])
     if settings["json"]:
         print(json.dumps(facts, ensure_ascii=False))
         return 0
@@ -142,15 +155,14 @@ def _died(record: Record) -> Text:
     )
 
 
-def _facts(record: Record) -> dict[str, Any]:
+def _facts(record: Record, token: str) -> dict[str, Any]:
     from nutshell.service.daemon import ask, memory_bytes
     from nutshell.service.logs import FILE_NAME
     from nutshell.service.token import read_token
     from nutshell.service.token_link import address, reached_at
 
     folder = Path(record.folder)
-    token = record.token or read_token(folder) or os.environ.get("NUTSHELL_TOKEN", "")
-    machine = ask(record, token, "/api/machine") or {}
+    machine = ask(record, record.token or token or read_token(folder), "/api/machine") or {}
     return {
         "running": True,
         "answers": ask(record, token, "/healthz") is not None,

@@ -20,7 +20,7 @@ from nutshell import __version__
 from nutshell.errors import NutshellError, OutputError
 from nutshell.language import tr
 from nutshell.service.options import ServiceOptions
-from nutshell.service.private_file import telling, write_private
+from nutshell.service.private_file import telling, unreadable, write_private
 from nutshell.user_folders import Environment
 
 FILE_NAME = "service.json"
@@ -164,10 +164,7 @@ def _read(folder: Path) -> list[Record]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise OutputError(
-            tr("{path} cannot be read: {reason}", path=path, reason=error.strerror or error),
-            tr("check its permissions: it is written by the user who started the service"),
-        ) from error
+        raise unreadable(path, error) from error
     except (ValueError, KeyError, TypeError):
         return []  # of another version, or cut short by a crash: as good as none
 

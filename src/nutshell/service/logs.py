@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from nutshell.errors import NutshellError
-from nutshell.service.private_file import telling
+from nutshell.service.private_file import telling, unreadable
 
 FILE_NAME = "service.log"
 FILE_BYTES = 5_000_000
@@ -182,13 +182,21 @@ def _open(folder: Path) -> _Quietly:
 
 
 def last_lines(folder: Path, count: int) -> list[str]:
-    """The newest lines of the log, oldest first; those of older files where the present one has too few."""
+    """The newest lines of the log, oldest first; those of older files where the present one has too few.
+
+    Raises OutputError where it cannot be read.
+    """
     lines: list[str] = []
     for path in _files(folder):
         if len(lines) >= count:
             break
-        with contextlib.suppress(FileNotFoundError), open(path, encoding="utf-8", errors="replace") as file:
-            lines = [line.rstrip("\n") for line in file] + lines
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                lines = [line.rstrip("\n") for line in file] + lines
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise unreadable(path, error) from error
     return lines[-count:] if count > 0 else []
 
 

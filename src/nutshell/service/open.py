@@ -77,18 +77,17 @@ async def _serve(
         with _stopping_signals() as stop:
             serving = asyncio.create_task(server.serve(list(sockets)))
             ordered = asyncio.create_task(stop.first())
-            looking = asyncio.create_task(asyncio.to_thread(_look_around, parts.models))
-            warming = asyncio.create_task(_warm(parts.worker))
+            settling = asyncio.create_task(_settle_in(server, parts))
             await asyncio.wait({serving, ordered}, return_when=asyncio.FIRST_COMPLETED)
             ordered.cancel()
-            looking.cancel()
             _LOG.info("stopping", extra={"fields": {"signal": stop.number}})
             server.should_exit = True
             hurrying = asyncio.create_task(_hurry(stop, server, parts.queue))
             await parts.queue.stop(GRACE_SECONDS)
             waiting = parts.queue.waiting
-            await asyncio.gather(serving, warming)
+            await serving
             hurrying.cancel()
+            settling.cancel()
         _LOG.info("stopped", extra={"fields": {"waiting": waiting}})
         return Ending(stop.number, waiting)
 
@@ -152,6 +151,7 @@ class _Server(uvicorn.Server):
         }
         super().__init__(uvicorn.Config(app, **given))
         self._on_ready = on_ready
+        self.ready = asyncio.Event()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -163,6 +163,7 @@ class _Server(uvicorn.Server):
         await super().startup(sockets=sockets)
         if self.started:
             self._on_ready()
+            self.ready.set()
 
 
 class _Stop:
@@ -219,16 +220,16 @@ def log_job(job: Job) -> None:
     _LOG.info("job %s", job.state, extra={"fields": fields})
 
 
-async def _warm(worker: Worker) -> None:
-    """Have the process that draws ready before the first wish; it ends as an idle model does."""
-    if isinstance(worker, ProcessWorker):
+async def _settle_in(server: _Server, parts: Parts) -> None:
+    """What the first request need not wait for; only once requests are answered, for it takes a second.
+
+    The process that draws is started, which ends as an idle model does, and machine and models are looked at.
+    """
+    await server.ready.wait()
+    if isinstance(parts.worker, ProcessWorker):
         with contextlib.suppress(WorkerDied):  # the first wish tells of it
-            await worker.start()
-
-
-def _look_around(models: Models) -> None:
-    """Look at the machine and its models before somebody asks: it takes a second, which no request should wait for."""
+            await parts.worker.start()
     try:
-        models.rows()
+        await asyncio.to_thread(parts.models.rows)
     except NutshellError as error:
         _LOG.warning(error.message)

@@ -107,7 +107,7 @@ def _cannot_listen(host: str, port: int, error: OSError) -> CannotListen:
     if error.errno == errno.EADDRINUSE:
         return CannotListen(
             tr("port {port} of {host} is in use by another program", port=port, host=host),
-            tr("nutshell serve status tells if it is Nutshell; else choose another: nutshell serve --port {other}",
+            tr("choose another: nutshell serve --port {other}; nutshell serve status tells if it is a service of yours",
                other=port + 1 if port < 65535 else 0),
         )  # fmt: skip
     if error.errno in (errno.EACCES, errno.EPERM):

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from nutshell.errors import OutputError
+from nutshell.errors import OutputError, os_reason
 from nutshell.files import output_error
 from nutshell.language import tr
 
@@ -39,3 +39,11 @@ def telling(path: Path) -> Iterator[None]:
             output_error(path, error).message,
             tr("choose another folder with --service-folder, or keep nothing with --amnesia"),
         ) from error
+
+
+def unreadable(path: Path, error: OSError) -> OutputError:
+    """Says why a file of the service cannot be read."""
+    return OutputError(
+        tr("{path} cannot be read: {reason}", path=path, reason=os_reason(error)),
+        tr("check its permissions: it is written by the user who started the service"),
+    )
