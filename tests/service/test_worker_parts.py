@@ -209,10 +209,6 @@ def test_memory_is_short_where_the_system_stalls(stalled: str, short: bool, tmp_
     assert memory_is_short(machine, pressure) is short
 
 
-def test_this_machine_has_an_answer() -> None:
-    assert memory_is_short() in (True, False)
-
-
 def test_previews_cost_little_time() -> None:
     clock = Clock()
     previews = Previews(clock)
