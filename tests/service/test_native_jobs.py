@@ -94,6 +94,21 @@ def test_whoever_comes_again_gets_the_present_state_and_then_nothing_more(served
         assert last.status_code == 204
 
 
+def test_a_service_that_stops_ends_the_stream_and_keeps_the_job(serve: Serve) -> None:
+    served = serve(ToyWorker(step_seconds=0.05))
+    with served.client() as client:
+        job = client.post("/api/jobs", json={"prompt": "apple", "steps": 100}).json()
+        with client.stream("GET", job["links"]["events"]) as answer:
+            happens = events(answer.iter_lines())
+            assert next(happens)[0] == "job"
+            served.call(served.parts.queue.stop(10))
+            kinds = [kind for kind, _, _ in happens]
+        assert not {"done", "failed", "cancelled"} & set(kinds)
+        assert client.get(job["links"]["self"]).json()["state"] == "queued"
+        refused = client.post("/api/jobs", json={"prompt": "apple"})
+        assert (refused.status_code, refused.json()["error"]["type"]) == (503, "stopping")
+
+
 def test_cancel_stops_the_job_that_runs(serve: Serve) -> None:
     served = serve(ToyWorker(step_seconds=0.1))
     with served.client() as client:

@@ -7,6 +7,7 @@ import base64
 import io
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx2
@@ -191,7 +192,35 @@ def test_a_client_that_goes_away_cancels_its_job(serve: Serve) -> None:
         wait_until(lambda: states() == ["cancelled"] * 2)
 
 
+def test_a_service_that_stops_keeps_the_job_for_its_next_start(serve: Serve) -> None:
+    served = serve(ToyWorker(step_seconds=0.05))
+
+    def draw(**given: Any) -> Any:
+        return client.images.generate(prompt="apple", extra_body={"steps": 100}, **given)
+
+    with client_of(served) as client, ThreadPoolExecutor() as threads:
+        stream = draw(stream=True, partial_images=3)
+        next(iter(stream))
+        waiting = threads.submit(draw)
+        wait_until(lambda: served.parts.queue.waiting == 1)
+        served.call(served.parts.queue.stop(10))
+        rest = [event.type for event in stream]
+        with pytest.raises(openai.InternalServerError, match="stopping") as caught:
+            waiting.result(30)
+    assert "image_generation.completed" not in rest
+    assert caught.value.status_code == 503
+    assert int(caught.value.response.headers["retry-after"]) >= 1
+    assert [job.state for job in served.call(served.parts.queue.page())] == ["queued"] * 2
+
+
 # ---------------------------------------------------------------- edits and variations
+
+
+def test_an_edit_may_be_sent_as_json(served: Served) -> None:
+    body = {"prompt": "apple", "image": base64.b64encode(file(RED)).decode(), "strength": 0.5}
+    answer = httpx2.post(f"{served.url}/v1/images/edits", json=body, timeout=30)
+    assert answer.status_code == 200
+    assert served.worker.drawn[0][0].image == file(RED)
 
 
 def test_what_is_transparent_in_the_mask_is_redrawn(served: Served, client: openai.OpenAI) -> None:

@@ -39,7 +39,7 @@ def tell_openai(request: Request, trouble: Trouble) -> Response:
     # 422 and 410 are for others; OpenAI says 400 for all that is wrong with a request.
     status = 400 if trouble.status in (410, 422) else trouble.status
     headers = dict(trouble.headers)
-    if status >= 500:
+    if status in (500, 501, 507):
         # What failed here would fail again, and the official client tries twice more by itself.
         headers["x-should-retry"] = "false"
     return JSONResponse({"error": error_json(trouble)}, status, headers)
