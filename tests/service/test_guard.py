@@ -98,7 +98,9 @@ def test_peers(options: ServiceOptions, peer: str, status: int) -> None:
         (OPTIONS, None, 421),
         (OPTIONS, "a b", 421),
         (LAN, "192.168.1.5:8000", 200),
-        (LAN, "192.168.1.6:8000", 421),
+        (LAN, "192.168.1.6:8000", 200),  # a port that a container or a router passes on
+        (LAN, "8.8.8.8:8000", 421),
+        (replace(OPTIONS, host=""), "", 421),
         (LAN, "attic.local:8000", 200),
         (LAN, "attic", 200),
         (LAN, "attic.attacker.example", 421),
@@ -359,7 +361,16 @@ def test_large_heads(given: dict[str, Any], status: int) -> None:
 
 
 def test_every_answer_has_the_headers() -> None:
-    for answer in (asked(), asked(OPTIONS, "POST", headers=page("null")), asked(LAN), asked(host="elsewhere")):
+    async def broken(scope: Scope, receive: Receive, send: Send) -> None:
+        raise RuntimeError
+
+    for answer in (
+        asked(),
+        asked(OPTIONS, "POST", headers=page("null")),
+        asked(LAN),
+        asked(host="elsewhere"),
+        asked(app=broken),
+    ):
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["referrer-policy"] == "no-referrer"
         assert answer.headers["cache-control"] == "no-store"

@@ -1,7 +1,7 @@
 """What stands before every face: who may ask, from where, how much, how slowly.
 
-    LastResort    an exception nobody foresaw is a plain 500; the log has it
     Headers       what browsers are told about every answer
+    LastResort    an exception nobody foresaw is a plain 500; the log has it
     HeaderLimits  too many headers, too long an address
     PeerCheck     addresses outside private networks
     HostCheck     names that are not this machine's (DNS rebinding)
@@ -56,8 +56,8 @@ def guard(app: ASGIApp, options: ServiceOptions) -> ASGIApp:
     app = HostCheck(app, options)
     app = PeerCheck(app, options)
     app = HeaderLimits(app)
-    app = Headers(app)
-    return LastResort(app)
+    app = LastResort(app)
+    return Headers(app)
 
 
 def uvicorn_options() -> dict[str, Any]:

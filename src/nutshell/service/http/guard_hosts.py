@@ -65,10 +65,12 @@ class HostCheck:
     def __init__(self, app: ASGIApp, options: ServiceOptions) -> None:
         self._app = app
         self._lan = options.lan
+        self._networks = (*_LOOPBACK, *(_PRIVATE if options.lan else ()))
         trusted = (host_and_port(origin.partition("://")[2]) for origin in options.origins)
         self._names = {"localhost", options.host.lower(), *_CONTAINERS_NAMES, *(name for name, _ in trusted)}
         if options.lan:
             self._names |= names_of(socket.gethostname())
+        self._names.discard("")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what asks for this machine."""
@@ -87,14 +89,10 @@ class HostCheck:
         name, _ = host_and_port(Headers(scope=scope).get("host", ""))
         if name in self._names or name.endswith(".localhost"):
             return True
+        # Rebinding needs a name. An address is what somebody typed, and behind a container's port not even this one's.
         address = address_of(name)
-        if address is None:
-            return False
-        if any(address in net for net in _LOOPBACK):
-            return True
-        # The address that the connection came to is this machine's. Names, which rebinding needs, end above.
         here = address_of((scope.get("server") or ("", 0))[0])
-        return self._lan and address == here
+        return address is not None and (any(address in net for net in self._networks) or self._lan and address == here)
 
 
 def address_of(text: str) -> Address | None:
