@@ -7,6 +7,7 @@ import io
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -63,10 +64,10 @@ def router(parts: Parts) -> APIRouter:
         before: Annotated[int | None, Query(ge=0, le=2**63 - 1, description="only those with a smaller number")] = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
         favourites: Annotated[bool, Query(description="only favourites")] = False,
-    ) -> dict[str, Any]:
+    ) -> Response:
         items = await asyncio.to_thread(gallery.page, before=before, limit=limit, favourites=favourites)
         usage = await asyncio.to_thread(gallery.usage)
-        return {
+        content = {
             "items": [item_json(item) for item in items],
             "next": items[-1].number if len(items) == limit else None,
             "pictures": usage.pictures,
@@ -74,6 +75,8 @@ def router(parts: Parts) -> APIRouter:
             "limit_bytes": usage.limit_bytes,
             "note": translation(request)(usage.note) if usage.note else None,
         }
+        # Straight to JSON: the framework's own way takes several times as long, on the event loop.
+        return JSONResponse(content)
 
     # Before the route of an item, which would take the ending for a part of the id.
     @routes.get("/{id}.{ending}", summary="A picture", response_class=Response, responses=_PICTURE)

@@ -53,10 +53,11 @@ def router(parts: Parts) -> APIRouter:
         before: Annotated[int | None, Query(ge=0, le=2**63 - 1, description="only those with a smaller number")] = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
         state: Annotated[list[State] | None, Query(description="only those in one of these states")] = None,
-    ) -> dict[str, Any]:
+    ) -> Response:
         jobs = await parts.queue.page(before=before, limit=limit, states=state)
         following = jobs[-1].number if len(jobs) == limit else None
-        return {"jobs": [_told(parts, job, request) for job in jobs], "next": following}
+        # Straight to JSON: the framework's own way takes several times as long, on the event loop.
+        return JSONResponse({"jobs": [_told(parts, job, request) for job in jobs], "next": following})
 
     @routes.get("/{id}", summary="One job", responses=_JOB)
     async def get(id: str, request: Request) -> dict[str, Any]:
