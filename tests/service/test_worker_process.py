@@ -319,6 +319,14 @@ def test_it_can_be_started_before_it_is_needed() -> None:
     run(work, toy_worker())
 
 
+def test_where_nothing_is_kept_nothing_is_started_early() -> None:
+    async def work(worker: ProcessWorker) -> None:
+        await worker.start()
+        assert worker.pid is None
+
+    run(work, toy_worker(keep_alive_seconds=0))
+
+
 def test_a_program_that_is_not_there_is_told() -> None:
     async def work(worker: ProcessWorker) -> None:
         with pytest.raises(WorkerDied, match="could not be started"):

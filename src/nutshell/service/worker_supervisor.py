@@ -64,7 +64,8 @@ class ProcessWorker:
         """Have a process ready, so that the first picture need not wait for it. It is ended as an idle model is."""
         async with self._busy:
             self._idle.begin()
-            await self._take()
+            if not self._idle.over:
+                await self._take()
 
     async def draw(self, wish: Wish, tell: Callable[[Told], None], *, leaner: bool = False) -> None:
         """As `Worker.draw`."""
