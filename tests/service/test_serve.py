@@ -169,6 +169,20 @@ def test_people_are_told_where_it_is(tmp_path: Path) -> None:
     assert process.returncode == 0
 
 
+@posix
+def test_the_page_is_opened_if_asked_for(tmp_path: Path) -> None:
+    env = home(tmp_path)
+    browser, shown = tmp_path / "bin" / "browser", tmp_path / "shown"
+    browser.write_text(f'#!/bin/sh\nprintf %s "$1" >"{shown}.part"\n/bin/mv "{shown}.part" "{shown}"\n')
+    browser.chmod(0o755)
+    with Started({**env, "BROWSER": str(browser)}, "--open") as service:
+        end = time.monotonic() + PATIENCE_SECONDS
+        while not shown.exists():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        assert shown.read_text() == service.told["address"] + "/"
+
+
 def test_the_web_side_opens_no_engine(tmp_path: Path) -> None:
     code = "import sys, nutshell.service.open; print(*{name.split('.')[0] for name in sys.modules})"
     done = subprocess.run(
