@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import json
+import random
+import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -216,6 +218,20 @@ def test_pictures_are_sent_as_base64_or_as_files(served: Served) -> None:
     (first, _), (second, _) = served.worker.drawn
     assert first.image == first.mask == second.image == second.mask == png()
     assert (second.steps, second.strength) == (3, 0.5)
+
+
+def test_a_large_picture_is_not_written_to_a_temporary_file(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = Image.frombytes("RGB", (1024, 1024), random.Random(7).randbytes(1024 * 1024 * 3))
+    file = io.BytesIO()
+    noise.save(file, "PNG")
+    assert len(file.getvalue()) > 2_000_000
+    written: list[str] = []
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", lambda self: written.append("a file"))
+    with served.client() as client:
+        job = client.post("/api/jobs", data={"prompt": "x"}, files={"image": file.getvalue()}).json()
+        follow(client, job["id"])
+    assert served.worker.drawn[0][0].image == file.getvalue()
+    assert written == []
 
 
 def test_a_body_that_is_too_large_is_refused(serve: Serve) -> None:
