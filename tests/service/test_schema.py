@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import response_schema_conformance
 from nutshell.service.wish import Limits
 from tests.service.serving import serving
 
-_EXAMPLES = int(os.environ.get("NUTSHELL_SOAK", "0")) or 15
+_EXAMPLES = int(os.environ.get("NUTSHELL_SOAK", "0")) or 10
 # Drawn in no time.
 _SMALL = Limits(pixels=65_536, count=2, steps=4, input_bytes=100_000, input_pixels=100_000)
 _SETTINGS = hypothesis.settings(
