@@ -18,7 +18,7 @@ from nutshell.service.gallery import Gallery
 from nutshell.service.job import Event
 from nutshell.service.queue import QueueFull, Stopping
 from nutshell.service.worker import WorkerDied
-from tests.service.queue_kit import Puppet, opened, pixels, png, until, wish, within
+from tests.service.queue_kit import Kit, Puppet, opened, pixels, png, until, wish, within
 from tests.service.toy import STEPS, ToyWorker
 
 KILLED = tr("was killed (signal {number})", number=9)
@@ -752,5 +752,73 @@ def test_a_picture_that_cannot_be_kept_costs_its_job_and_not_the_next(
             worker.order("finish")
             (done,) = await kit.done(second)
             assert (done.state, done.attempts) == ("done", 1)
+
+    run(test)
+
+
+def held(kit: Kit) -> Callable[[], None]:
+    """The disk answers nobody until the returned function is called."""
+    gate = threading.Event()
+    kit.store.submit(lambda database: gate.wait(20))
+    return gate.set
+
+
+@pytest.mark.parametrize("ending", ["cancel", "stop"])
+def test_what_is_stopped_before_the_worker_is_at_work_is_not_drawn(tmp_path: Path, ending: str) -> None:
+    async def test() -> None:
+        worker = Puppet()
+        async with opened(tmp_path, worker) as kit:
+            job = await kit.queue.submit(wish(), "me")
+            release = held(kit)
+            await until(lambda: kit.queue.running == job.id)
+            stopping = asyncio.create_task(kit.queue.cancel(job.id) if ending == "cancel" else kit.queue.stop())
+            await asyncio.sleep(0)
+            release()
+            await within(stopping)
+            await until(lambda: not kit.queue.running)
+            now = await kit.queue.get(job.id)
+            assert now is not None
+            assert (now.state, now.attempts) == (("cancelled", 1) if ending == "cancel" else ("queued", 0))
+            assert worker.drawn == []
+
+    run(test)
+
+
+def test_what_is_being_cancelled_is_not_begun(tmp_path: Path) -> None:
+    async def test() -> None:
+        worker = Puppet()
+        async with opened(tmp_path, worker) as kit:
+            first, second = [await kit.queue.submit(wish(), "me") for _ in range(2)]
+            await until(lambda: worker.at_work)
+            release = held(kit)
+            cancelling = asyncio.create_task(kit.queue.cancel(second.id))
+            await asyncio.sleep(0)
+            worker.order("finish")
+            await until(lambda: not worker.at_work)
+            for _ in range(50):
+                await asyncio.sleep(0)
+            release()
+            assert (await within(cancelling)).state == "cancelled"
+            assert (await kit.done(first))[0].state == "done"
+            await until(lambda: not kit.queue.running)
+            now = await kit.queue.get(second.id)
+            assert now is not None
+            assert (now.state, now.attempts, len(worker.drawn)) == ("cancelled", 0, 1)
+
+    run(test)
+
+
+def test_a_preview_of_an_attempt_that_failed_is_not_shown_again(tmp_path: Path) -> None:
+    async def test() -> None:
+        worker = Puppet()
+        async with opened(tmp_path, worker) as kit:
+            job = await kit.queue.submit(wish(previews=True), "me")
+            await until(lambda: worker.at_work)
+            worker.order("step", WorkerDied(KILLED))
+            await until(lambda: len(worker.drawn) == 2 and worker.at_work)
+            reader = kit.queue.follow(job.id)
+            assert (await within(anext_of(reader))).kind == "loading"
+            worker.order("finish")
+            assert kinds([event async for event in reader]) == ["picture", "done"]
 
     run(test)
