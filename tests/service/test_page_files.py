@@ -136,8 +136,15 @@ def test_no_file_names_another_host() -> None:
 
 def test_every_module_that_is_imported_is_there_and_every_file_is_used() -> None:
     loaded = {Path(attributes["src"] or "").name for name, attributes, _ in index().all if name == "script"}
+    # Told to the browser at once, or each would be asked for only when what imports it has come.
+    ahead = {
+        Path(attributes["href"] or "").name
+        for _, attributes, _ in index().all
+        if attributes.get("rel") == "modulepreload"
+    }
     imported = {name for text in scripts().values() for name in re.findall(r'from "\./([\w.]+)"', text)}
     assert imported | loaded == set(scripts())
+    assert ahead == imported
 
 
 def test_every_sentence_is_there_in_both_languages() -> None:

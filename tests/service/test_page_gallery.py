@@ -133,6 +133,7 @@ def test_favourites_are_kept_apart(serve: Serve, chromium: Browser) -> None:
         page.click("#gallery li:nth-child(2) .heart")
         expect(page.locator("#gallery li:nth-child(2) .heart")).to_have_attribute("aria-pressed", "true")
         page.click("#favourites")
+        expect(page.locator("#gallery li")).to_have_count(1)
         expect(page.locator("#gallery img")).to_have_attribute("alt", "one")
         page.click("#gallery .tile")
         page.click("#viewer-favourite")
@@ -164,7 +165,7 @@ def test_a_deletion_is_taken_back_or_not(serve: Serve, chromium: Browser) -> Non
         page.click("#viewer-delete")
         page.keyboard.press("Escape")
         # The tile it was opened by is gone.
-        assert page.evaluate("document.activeElement.matches('#gallery .tile')")
+        until(page, "document.activeElement.matches('#gallery .tile')")
         # Whoever leaves has not taken it back.
         page.reload()
         wait_until_ready(page)

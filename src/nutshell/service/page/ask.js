@@ -17,7 +17,7 @@ export class Ask {
     });
     byId("form").addEventListener("input", (event) => this.right(event.target));
     addEventListener("keydown", (event) => {
-      if (event.key !== "Enter" || event.repeat || !(event.ctrlKey || event.metaKey) || document.querySelector("dialog[open]")) return;
+      if (event.key !== "Enter" || event.repeat || event.isComposing || !(event.ctrlKey || event.metaKey) || document.querySelector("dialog[open]")) return;
       event.preventDefault();
       this.draw();
     });
@@ -54,7 +54,9 @@ export class Ask {
   async draw() {
     // An empty field shows an example: whoever presses the button then wants to see that.
     if (!this.prompt.value.trim()) this.prompt.value = this.prompt.placeholder;
-    await this.send(async () => ({
+    const unread = [...byId("form").elements].find((field) => field.validity?.badInput);
+    if (unread) return this.wrong({ message: say("fault.number"), field: unread.id });
+    return this.send(async () => ({
       prompt: this.prompt.value.trim(),
       ...this.settings.fields(),
       ...(await this.start.fields()),

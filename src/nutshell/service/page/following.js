@@ -16,7 +16,7 @@ export class Following {
   // onPicture: called when one is done. onActive: with the jobs that wait or run, when they may have changed. onRound:
   // each time when the jobs were asked about.
   constructor(stage, { onPicture, onActive, onRound }) {
-    Object.assign(this, { stage, onPicture, onActive, onRound, active: [], followed: null, stream: null });
+    Object.assign(this, { stage, onPicture, onActive, onRound, active: [], followed: null, stream: null, round: 0 });
     this.mine = new Set(kept());
     watch.listeners.add((there) => there && this.refresh());
     hearTabs(({ kind }) => kind === "jobs" && this.refresh());
@@ -29,6 +29,7 @@ export class Following {
   add(job) {
     this.mine.add(job.id);
     keep(this.mine);
+    this.round += 1;
     this.active = [...this.active, job];
     this.show();
     tellTabs("jobs");
@@ -42,18 +43,18 @@ export class Following {
 
   async refresh() {
     clearTimeout(this.clock);
+    if (document.hidden) return;
+    this.round += 1;
+    const { round } = this;
     try {
-      if (!document.hidden) {
-        const asked = new Set(this.active.map((job) => job.id));
-        const present = await jobs.active();
-        // One that was added while the answer came is not in it.
-        const added = this.active.filter((job) => !asked.has(job.id) && !present.some((other) => other.id === job.id));
-        const gone = this.active.filter((job) => asked.has(job.id) && !present.some((other) => other.id === job.id));
-        this.active = [...present, ...added];
-        for (const job of gone) await this.end(job.id);
-        this.show();
-        this.onRound();
-      }
+      const present = await jobs.active();
+      // A job came or went while the answer was on its way, which does not know of it; who told asks again.
+      if (round !== this.round) return;
+      const gone = this.active.filter((job) => !present.some((other) => other.id === job.id));
+      this.active = present;
+      for (const job of gone) await this.end(job.id);
+      this.show();
+      this.onRound();
     } catch (error) {
       if (error.status === undefined) throw error; // the banner says that the service is gone
     } finally {
@@ -110,14 +111,14 @@ export class Following {
 
   // What became of a job that is no longer waiting or running.
   async end(id) {
-    const known = this.active.some((job) => job.id === id) || this.stage.job?.id === id;
     const job = await jobs.get(id).catch((error) => {
       if (error.status !== 404) throw error;
       return null;
     });
+    this.round += 1;
     this.active = this.active.filter((other) => other.id !== id);
     if (job && !["done", "failed", "cancelled"].includes(job.state)) return;
-    if (known && this.stage.job?.id === id && this.stage.mode === "active") {
+    if (this.stage.job?.id === id && this.stage.mode === "active") {
       if (job && this.mine.has(id)) this.stage.finish(job);
       else this.stage.clear();
     }

@@ -9,9 +9,10 @@ import { say, whenLanguageChanges } from "./words.js";
 const PAGE = 30;
 
 export class Gallery {
-  // onOpen: called with a picture that is to be shown large. onChange: after the list has changed.
-  constructor({ onOpen, onChange }) {
-    Object.assign(this, { onOpen, onChange, items: [], next: null, favourites: false, leaving: new Map(), loaded: false });
+  // onOpen: called with a picture that is to be shown large. onChange: after the list has changed, with whether it is
+  // empty. onRemoved: with the id of a picture that was thrown away.
+  constructor({ onOpen, onChange, onRemoved }) {
+    Object.assign(this, { onOpen, onChange, onRemoved, items: [], next: null, favourites: false, leaving: new Map(), loaded: false });
     byId("all").addEventListener("click", () => this.filter(false));
     byId("favourites").addEventListener("click", () => this.filter(true));
     byId("gallery-more").addEventListener("click", () => this.more());
@@ -91,7 +92,7 @@ export class Gallery {
     const present = () => this.items.find((other) => other.id === id);
     return make("li", { "data-id": id },
       make("button", { type: "button", class: "tile", onclick: () => this.onOpen(present()) },
-        make("img", { src: pictures.small(item.id), loading: "lazy", decoding: "async", width: item.width, height: item.height })),
+        make("img", { src: pictures.small(item.id), loading: "lazy", decoding: "async", draggable: "false", width: item.width, height: item.height })),
       make("button", { type: "button", class: "heart", onclick: () => this.favour(present()) }, icon(HEART)));
   }
 
@@ -119,6 +120,7 @@ export class Gallery {
   // Gone at once, but deleted only when nobody has taken it back for a while.
   remove(item) {
     this.leaving.set(item.id, item);
+    this.onRemoved(item.id);
     this.render();
     toast(say("gallery.deleted"), {
       action: say("undo"),

@@ -14,6 +14,7 @@ import { toast } from "./toast.js";
 import { Viewer } from "./viewer.js";
 import { now, say, useLanguage, whenLanguageChanges } from "./words.js";
 
+const RETRY_MS = 2000;
 const OTHER = { en: "zh", zh: "en" };
 
 // Parts call each other when something happens; until all of them are there, nothing does.
@@ -32,6 +33,7 @@ function build() {
   });
   parts.gallery = new Gallery({
     onOpen: (item) => parts.viewer.open(item),
+    onRemoved: (id) => parts.stage.forget(id),
     onChange: (empty) => {
       byId("welcome").hidden = !empty || parts.stage.mode === "active";
     },
@@ -90,7 +92,8 @@ function switches() {
     parts.start.clear();
   });
   addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open]")) return;
+    // Escape belongs to whoever types Chinese by sound, until the signs are chosen.
+    if (event.key !== "Escape" || event.isComposing || event.defaultPrevented || document.querySelector("dialog[open]")) return;
     byId("cancel")?.click();
   });
 }
@@ -118,7 +121,17 @@ async function load() {
   }
 }
 
-await useLanguage();
+async function words() {
+  for (;;) {
+    try {
+      return await useLanguage();
+    } catch {
+      await new Promise((done) => setTimeout(done, RETRY_MS)); // the service went just now
+    }
+  }
+}
+
+await words();
 build();
 switches();
 watchService();

@@ -157,11 +157,7 @@ function samplerName(given) {
   return Object.entries(SAMPLERS).find((names) => names.includes(given))?.[0] ?? "";
 }
 
-// A number as it was typed; what is no number is passed on, so that the service can say what is wrong with it.
-function number(input) {
-  if (input.validity.badInput) return NaN;
-  return input.value === "" ? undefined : Number(input.value);
-}
+const number = (input) => (input.value === "" ? undefined : Number(input.value));
 
 // A card's title: what it is called, and after a colon what it is.
 function titled(row) {

@@ -47,6 +47,11 @@ export class Stage {
     if (!again) announce(say(job.state === "queued" && job.position > 0 ? "told.queued" : "told.begun"));
   }
 
+  // A picture was deleted.
+  forget(id) {
+    if (this.mode === "done" && this.job.pictures.some((picture) => picture.id === id)) this.clear();
+  }
+
   // The same in another language.
   retell() {
     if (this.mode === "active") {
