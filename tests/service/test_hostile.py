@@ -13,21 +13,26 @@ import json
 import logging
 import os
 import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from PIL import Image
 from starlette.types import ASGIApp
 
+from nutshell.service.http.a1111_request import ImageToImage
+from nutshell.service.http.a1111_source import fitted
 from nutshell.service.http.app import create_app
 from nutshell.service.http.guard import guard
 from nutshell.service.open import opened
 from nutshell.service.options import ServiceOptions
-from nutshell.service.wish import Limits
+from nutshell.service.wish import Limits, Wish
 from tests.service.asgi import Answer, ask
-from tests.service.hostile import PICTURES, Hostile, Requests
+from tests.service.hostile import PICTURES, Hostile, Requests, picture
 from tests.service.serving import Served, serving
 from tests.service.toy import ToyWorker
 from tests.service.toy_models import ToyModels
@@ -173,15 +178,41 @@ def test_hostile_pictures(tmp_path: Path) -> None:
         faults = []
         async with opened(given, ToyWorker(), ToyModels()) as parts:
             app = guard(create_app(parts), given)
-            for picture in PICTURES:
-                text = json.dumps({"image": base64.b64encode(picture).decode()}).encode()
-                for path, body in (("/api/parameters", picture), ("/sdapi/v1/png-info", text)):
+            for data in PICTURES:
+                text = json.dumps({"image": base64.b64encode(data).decode()}).encode()
+                for path, body in (("/api/parameters", data), ("/sdapi/v1/png-info", text)):
                     answer = await ask(app, "POST", path, [("content-type", "application/json")], [body])
                     if answer.status >= 500:
-                        faults.append(f"{answer.status} of {path} after {picture[:60]!r}")
+                        faults.append(f"{answer.status} of {path} after {data[:60]!r}")
         return faults
 
     assert asyncio.run(every()) == []
+
+
+def test_large_pictures_are_decoded_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each may take a hundred megabytes, and many may come at once."""
+    at_once, most = 0, 0
+    copied = Image.Image.copy
+
+    def counted(image: Image.Image) -> Image.Image:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        time.sleep(0.02)  # long enough for the others to come, were they let in
+        at_once -= 1
+        return copied(image)
+
+    monkeypatch.setattr(Image.Image, "copy", counted)
+    sent = base64.b64encode(picture((64, 64))).decode()
+    asked = ImageToImage(init_images=[sent], mask=sent, width=64, height=64)
+    image, mask = asked.pictures()
+    wish = Wish("", "artist", width=64, height=64, image=image, mask=mask)
+    with ThreadPoolExecutor(8) as pool:
+        checked = [pool.submit(wish.check, Limits()) for _ in range(8)]
+        shaped = [pool.submit(fitted, asked, wish) for _ in range(8)]
+        for work in (*checked, *shaped):
+            work.result(30)
+    assert most == 1
 
 
 # ---------------------------------------------------------------- below HTTP

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
@@ -14,6 +15,9 @@ from nutshell.language import Text, tr
 from nutshell.pipeline import Request
 from nutshell.sampling import find_sampler
 
+# Held where the web side decodes pictures that were sent: a hundred kilobytes may be a hundred megabytes of pixels, and
+# requests come at once.
+DECODING = threading.Lock()
 _BYTES = ("image", "mask")
 _NOT_DRAWN = {"model", "previews", "keep_alive", *_BYTES}
 
@@ -79,7 +83,8 @@ class Wish:
                 _check_picture(name, data, limits)
         if self.sampler is not None:
             find_sampler(self.sampler)
-        self.request()
+        with DECODING:
+            self.request()
 
     def request(self) -> Request:
         """The same as the pipeline takes it, its pictures decoded. Raises UsageError."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from PIL import Image, ImageFilter, ImageOps, ImageStat
 
 from nutshell.service.http.a1111_request import ImageToImage
-from nutshell.service.wish import Wish
+from nutshell.service.wish import DECODING, Wish
 
 _STRETCH, _CROP, _FILL_SIDES = 0, 1, 2
 _FROM_SURROUNDINGS = 0
@@ -21,6 +21,11 @@ def fitted(asked: ImageToImage, wish: Wish) -> Wish:
     size = (wish.width, wish.height) if wish.width is not None and wish.height is not None else None
     if wish.mask is None and (mode == _STRETCH or size is None):
         return wish
+    with DECODING:
+        return _fitted(asked, wish, mode, size)
+
+
+def _fitted(asked: ImageToImage, wish: Wish, mode: int, size: tuple[int, int] | None) -> Wish:
     request = wish.request()
     if request.image is None:
         return wish

@@ -92,9 +92,9 @@ class HostCheck:
         # Rebinding needs a name. An address is what somebody typed, and behind a container's port not even this one's.
         address = address_of(name)
         here = address_of((scope.get("server") or ("", 0))[0])
-        return address is not None and (
-            any(address in net for net in self._networks) or (self._lan and address == here)
-        )
+        if address is None:
+            return False
+        return any(address in net for net in self._networks) or (self._lan and address == here)
 
 
 def address_of(text: str) -> Address | None:
