@@ -61,6 +61,8 @@ def test_pictures_come_and_go(place: Path | None) -> None:
         assert gallery.page() == items[::-1]
         assert gallery.page(limit=1) == items[2:]
         assert gallery.page(before=3) == items[1::-1]
+        assert gallery.page(before=10**30) == items[::-1]
+        assert gallery.page(before=-(10**30)) == []
         marked = gallery.favour(items[1].id, True)
         assert marked is not None
         assert marked.favourite

@@ -232,6 +232,8 @@ def test_pages_of_jobs(tmp_path: Path) -> None:
             await kit.queue.cancel(jobs[2].id)
             assert [job.number for job in await kit.queue.page(limit=2)] == [5, 4]
             assert [job.number for job in await kit.queue.page(before=4)] == [3, 2, 1]
+            assert len(await kit.queue.page(before=10**30)) == 5
+            assert await kit.queue.page(before=-(10**30)) == []
             assert [job.number for job in await kit.queue.page(states=["queued"])] == [5, 4, 2]
             assert [job.number for job in await kit.queue.page(states=["cancelled", "running"])] == [3, 1]
             assert await kit.queue.page(states=[]) == []

@@ -23,7 +23,7 @@ from PIL import Image
 from nutshell.errors import OutputError
 from nutshell.language import Text, tr
 from nutshell.service.gallery_shelf import FolderShelf, MemoryShelf, Shelf, is_id
-from nutshell.service.store import Store
+from nutshell.service.store import Store, bound
 
 _LOG = logging.getLogger(__name__)
 _COLUMNS = "number, id, job, created, bytes, width, height, favourite, parameters"
@@ -125,16 +125,9 @@ class Gallery:
 
     def page(self, *, before: int | None = None, limit: int = 50, favourites: bool = False) -> list[Item]:
         """Newest first: those numbered less than `before`."""
-        return self._store.run(
-            lambda database: [
-                _read(row)
-                for row in database.execute(
-                    f"SELECT {_COLUMNS} FROM pictures WHERE (? IS NULL OR number < ?) "
-                    "AND favourite >= ? ORDER BY number DESC LIMIT ?",
-                    (before, before, favourites, limit),
-                )
-            ]
-        )
+        only = "favourite = 1 AND " if favourites else ""
+        query = f"SELECT {_COLUMNS} FROM pictures WHERE {only}number < ? ORDER BY number DESC LIMIT ?"
+        return self._store.run(lambda database: [_read(row) for row in database.execute(query, (bound(before), limit))])
 
     def read(self, id: str) -> bytes | None:
         """The PNG; None where it is not there (any more)."""

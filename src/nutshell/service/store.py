@@ -32,6 +32,7 @@ Work = Callable[[sqlite3.Connection], T]
 
 # A service that was told to stop may still be ending.
 _LOCK_SECONDS = 5.0
+_LAST_NUMBER = 2**63 - 1  # the largest that SQLite counts to
 _COMPANIONS = ("", "-wal", "-shm")
 
 # What SQLite says (https://sqlite.org/rescode.html; its numbers reach Python from 3.11 only), and what to do.
@@ -109,6 +110,11 @@ class Store:
                 raise _output_error(error) from error
             raise
         return result
+
+
+def bound(before: int | None) -> int:
+    """`before` as SQLite can compare with: any number may come from outside, None is beyond all."""
+    return _LAST_NUMBER if before is None else max(0, min(before, _LAST_NUMBER))
 
 
 def _open(path: Path | None) -> tuple[sqlite3.Connection, tuple[Text, ...]]:

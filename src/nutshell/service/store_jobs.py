@@ -11,6 +11,7 @@ from typing import Any
 
 from nutshell.service.job import ENDED, Fault, Job, State
 from nutshell.service.sentences import sentence_from_json, sentence_to_json
+from nutshell.service.store import bound
 from nutshell.service.wish import Wish
 
 _LOG = logging.getLogger(__name__)
@@ -89,11 +90,10 @@ def get(database: sqlite3.Connection, id: str) -> Job | None:
 def page(database: sqlite3.Connection, before: int | None, limit: int, states: Collection[State] | None) -> list[Job]:
     """Newest first, those numbered less than `before`."""
     wanted = list(states) if states is not None else []
+    only = "" if states is None else f"state IN ({', '.join('?' * len(wanted))}) AND "
     rows = database.execute(
-        f"SELECT {_ROW} FROM jobs WHERE (? IS NULL OR number < ?)"
-        + (f" AND state IN ({', '.join('?' * len(wanted))})" if states is not None else "")
-        + " ORDER BY number DESC LIMIT ?",
-        (before, before, *wanted, limit),
+        f"SELECT {_ROW} FROM jobs WHERE {only}number < ? ORDER BY number DESC LIMIT ?",
+        (*wanted, bound(before), limit),
     )
     return [record.job for record in _readable(rows)]
 
