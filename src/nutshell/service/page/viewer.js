@@ -48,8 +48,9 @@ export class Viewer {
 
   closed() {
     document.body.append(byId("toasts"));
-    // The browser gives focus back to where it came from, if that is still there.
-    if (document.activeElement === document.body) (document.querySelector("#gallery .tile") ?? byId("prompt")).focus();
+    // The browser gives focus back to where it came from, if that is still there; else it stays in what is closed.
+    const { activeElement } = document;
+    if (activeElement === document.body || this.dialog.contains(activeElement)) (document.querySelector("#gallery .tile") ?? byId("prompt")).focus();
   }
 
   leave(then) {
