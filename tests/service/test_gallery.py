@@ -191,7 +191,9 @@ def test_the_oldest_go_and_favourites_stay(place: Path | None) -> None:
             assert len(names(place / "gallery")) == 4
 
 
-def test_favourites_alone_may_exceed_the_limit_and_it_is_said(place: Path | None) -> None:
+def test_favourites_alone_may_exceed_the_limit_and_it_is_said(
+    place: Path | None, caplog: pytest.LogCaptureFixture
+) -> None:
     size = len(png(1))
     with gallery_in(place, limit=3 * size) as gallery:
         items = [gallery.add("job", png(1), {}) for _ in range(3)]
@@ -204,6 +206,8 @@ def test_favourites_alone_may_exceed_the_limit_and_it_is_said(place: Path | None
         assert (usage.favourite_bytes, usage.bytes, usage.limit_bytes) == (3 * size, 4 * size, 3 * size)
         assert usage.note is not None
         assert "the favourites alone fill the gallery" in usage.note
+        # The log is told once, not with each picture.
+        assert [record.getMessage() for record in caplog.records] == [usage.note]
 
 
 def test_the_newest_is_kept_even_where_it_exceeds_the_limit(place: Path | None) -> None:

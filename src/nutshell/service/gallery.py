@@ -68,6 +68,7 @@ class Gallery:
         self._shelf = shelf
         self._limit_bytes = limit_bytes
         self._changing = threading.Lock()
+        self._full = False  # of favourites, and the log has been told
 
     @classmethod
     def open(cls, store: Store, folder: Path | None, limit_bytes: int) -> Gallery:
@@ -194,6 +195,10 @@ class Gallery:
         try:
             for id in self._store.run(lambda database: _oldest(database, self._limit_bytes, newest.number)):
                 self._discard(id)
+            note = self.usage().note
+            if note is not None and not self._full:
+                _LOG.warning("%s", note)
+            self._full = note is not None
         except OutputError as error:
             # The picture itself is kept; room is made with the next.
             _LOG.warning("the gallery's oldest pictures could not be removed: %s", error)
