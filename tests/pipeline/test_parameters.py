@@ -227,3 +227,15 @@ def test_damaged_pictures_are_a_usage_error_or_read(at: int, noise: bytes, tmp_p
     path.write_bytes(whole)
     with contextlib.suppress(UsageError):
         read_parameters(path)
+
+
+PIECES = ["a", " ", "a ", "xx: ", '"', 'aa:"', "aa:\\", "Steps: 1, ", 'aa:"\\",', "-", "\n", "a\n"]
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("piece", PIECES)
+def test_no_text_takes_long(piece: str) -> None:
+    """Whoever sends a picture chooses its text. With time that grows by the square this would take hours."""
+    for begin in ("", "x", "x\nSteps: 1, Sampler: a, "):
+        for size in (190_000, 1_000_000):
+            assert from_text(begin + piece * (size // len(piece)))

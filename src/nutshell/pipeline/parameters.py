@@ -101,8 +101,10 @@ _BY_KEY = {field.key: field for field in (*FIELDS, *_LAST)}
 _BY_LABEL = {field.label.lower(): field for field in (*FIELDS, *_LAST)}
 _IN_TEXT = ("prompt", "negative_prompt", "width", "height")
 
-# A1111's own pattern for one field, and a line made of nothing else.
-_FIELD = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])*"|[^,]*)(?:,|$)')
+# A1111's own pattern for one field, but that a label has an end: without one the time grows with the square of a
+# line's length, and lines come from anybody.
+_FIELD = re.compile(r'(\w[\w \-/]{1,60}):\s*("(?:\\.|[^\\"])*"|[^,]*)(?:,|$)')
+_LONGEST_FIELDS = 200_000  # characters of that line
 _KEY = re.compile(r"[a-z][a-z0-9_]*[a-z0-9]")
 _SIZE = re.compile(r"(\d+)\s*x\s*(\d+)")
 
@@ -177,7 +179,7 @@ def _split(text: str) -> tuple[str, str, list[tuple[str, str]]]:
     fields: list[tuple[str, str]] = []
     while lines and not lines[-1].strip():
         lines.pop()
-    if lines:
+    if lines and len(lines[-1]) <= _LONGEST_FIELDS:
         found = _FIELD.findall(lines[-1])
         if len(found) >= 3 or any(label == "Version" and value.startswith("nutshell ") for label, value in found):
             fields = found
