@@ -135,6 +135,10 @@ def test_a_token_is_wanted_and_shown(tmp_path: Path) -> None:
         assert page.status_code == 200
         assert token not in str(page.url)
         assert service.client.get("/api/jobs").status_code == 200
+        # A start that is refused must not take the token of the one that runs.
+        assert run(env, "--lan", "--host", "127.0.0.1", "--new-token", "--port", "0").returncode == 1
+        assert run(env, "--lan", "--host", "127.0.0.1", "--new-token", "--daemon").returncode == 0
+        assert read_token(state(tmp_path)) == token
         # Status of the same user finds the token by itself.
         assert '"answers": true' in run(env, "status", "--json").stdout
         assert service.stop()[0] == 0

@@ -117,6 +117,17 @@ def test_what_is_wrong_is_told(tmp_path: Path, words: tuple[str, ...], said: str
 
 
 @posix
+def test_what_it_keeps_is_for_its_owner_only(tmp_path: Path) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir(mode=0o755)
+    with Started(home(tmp_path), "--service-folder", str(folder)) as service:
+        service.wait(service.ask("a red apple", steps=1, width=64, height=64), "done")
+        files = [path for path in folder.rglob("*") if path.is_file() and path.name != ".lock"]
+        assert {path.suffix for path in files} >= {".sqlite", ".png", ".log", ".json"}
+        assert [path for path in files if path.stat().st_mode & 0o077] == []
+
+
+@posix
 def test_two_services_in_one_folder(tmp_path: Path) -> None:
     env = home(tmp_path)
     with Started(env) as service:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import threading
 from collections.abc import Sequence
@@ -58,15 +59,17 @@ def main(given: Sequence[str]) -> int:
     from nutshell.service.daemon_record import DETACHED, FOREGROUND, SYSTEMD
     from nutshell.service.options import service_options
 
-    options = _with_token(service_options(settings), arguments.new_token)
+    options = service_options(settings)
+    if arguments.new_token and not options.lan:
+        raise UsageError(tr("--new-token goes with --lan"), tr("without --lan no token is needed"))
+    if arguments.manager not in (None, DETACHED, SYSTEMD):
+        raise UsageError(tr("--manager is for the service itself"), tr("nutshell serve --daemon starts it"))
     if arguments.daemon:
         from nutshell.cli import serve_manage
 
         rest = [word for word in given if word not in _ONLY_HERE]
-        return serve_manage.start(rest, options, settings, browser=arguments.open)
-    if arguments.manager not in (None, DETACHED, SYSTEMD):
-        raise UsageError(tr("--manager is for the service itself"))
-    return _run(options, settings, arguments.manager or FOREGROUND, browser=arguments.open)
+        return serve_manage.start(rest, options, settings, arguments)
+    return _run(options, settings, arguments.manager or FOREGROUND, arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -83,20 +86,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _with_token(options: ServiceOptions, new: bool) -> ServiceOptions:
-    """With --lan a token, made where none is given or kept."""
+def with_token(options: ServiceOptions, *, new: bool) -> ServiceOptions:
+    """With --lan a token, made where none is given or kept, or where another is wanted."""
     from nutshell.service.token import kept_token, make_token
 
-    if not options.lan:
-        if new:
-            raise UsageError(tr("--new-token goes with --lan"), tr("without --lan no token is needed"))
-        return options
-    if options.token and not new:
+    if not options.lan or (options.token and not new):
         return options
     return replace(options, token=make_token() if options.amnesia else kept_token(options.folder, new=new))
 
 
-def _run(options: ServiceOptions, settings: Settings, manager: str, *, browser: bool) -> int:
+def _run(options: ServiceOptions, settings: Settings, manager: str, arguments: argparse.Namespace) -> int:
     """Until a signal ends it."""
     from nutshell.cli.serve_words import tell_started, tell_stopped
     from nutshell.service.daemon import let_go
@@ -107,12 +106,14 @@ def _run(options: ServiceOptions, settings: Settings, manager: str, *, browser: 
 
     if manager != FOREGROUND:
         ignore_hang_up()
+    # Prompts and pictures are nobody else's business, in whatever folder they lie.
+    os.umask(0o077)
     log_folder = None if options.amnesia else options.folder
     with ExitStack() as stack:
         stack.enter_context(holding(record_folder(options)))
         stack.enter_context(logging_to(log_folder, prompts=options.log_prompts))
         sockets = listen(options.host, options.port)
-        options = replace(options, port=port_of(sockets))
+        options = replace(with_token(options, new=arguments.new_token), port=port_of(sockets))
 
         # Not before: what is wrong with folder or port is told at once.
         from nutshell.service.open import draw_settings, make_models, make_worker, serve
@@ -124,7 +125,7 @@ def _run(options: ServiceOptions, settings: Settings, manager: str, *, browser: 
                 let_go(log_folder)
                 return
             tell_started(options, as_json=settings["json"], quiet=settings["quiet"])
-            if browser:
+            if arguments.open:
                 open_page(options)
 
         drawn = draw_settings(settings, options)

@@ -54,9 +54,9 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
 # ---------------------------------------------------------------- start
 
 
-def start(given: Sequence[str], options: ServiceOptions, settings: Settings, *, browser: bool) -> int:
-    """In the background. given: the flags for the service itself. browser: whether to show the page."""
-    from nutshell.cli.serve import open_page
+def start(given: Sequence[str], options: ServiceOptions, settings: Settings, arguments: argparse.Namespace) -> int:
+    """In the background. given: the flags for the service itself; arguments: all of them."""
+    from nutshell.cli.serve import open_page, with_token
     from nutshell.cli.serve_words import tell_started
     from nutshell.service.daemon import DidNotStart, start_detached, start_unit
     from nutshell.service.daemon_record import DETACHED, SYSTEMD, find_record, record_folder
@@ -75,10 +75,11 @@ def start(given: Sequence[str], options: ServiceOptions, settings: Settings, *, 
             tr("there is no folder in memory for a service that forgets"),
             tr("set XDG_RUNTIME_DIR to one, or start it without --daemon"),
         )
+    options = with_token(options, new=arguments.new_token)
     command = [sys.executable, "-m", "nutshell.cli.main", "serve", *_without_token(given), "--manager"]
     environment = dict(os.environ)
-    if options.token:
-        # Not as a flag, for everybody on the machine can read those.
+    if settings["token"] or (options.amnesia and options.token):
+        # Not as a flag, for everybody on the machine can read those; what is kept in the file is found there.
         environment["NUTSHELL_TOKEN"] = options.token
     systemd = Systemd()
     facts: tuple[Text, ...]
@@ -96,7 +97,7 @@ def start(given: Sequence[str], options: ServiceOptions, settings: Settings, *, 
         facts = (tr("Process {pid}, which notes itself in {folder}.", pid=record.pid, folder=folder),)
     options = replace(options, port=record.port)
     tell_started(options, as_json=settings["json"], quiet=settings["quiet"], background=facts)
-    if browser:
+    if arguments.open:
         open_page(options).join()
     return 0
 
