@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 from nutshell.errors import UsageError
 from nutshell.language import tr
 from nutshell.service.http.bodies import PictureBytes
-from nutshell.service.models import Models
+from nutshell.service.models import Models, shown_name
 from nutshell.service.wish import Wish
 
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
@@ -86,8 +86,8 @@ class _Prompted(_Asked):
         self._check()
         fields = super().fields(models)
         if self.steps is None and self.quality in _STEPS_SHARE:
-            usual = next((row.steps for row in models.rows() if row.name == fields["model"]), None)
-            share = _STEPS_SHARE[self.quality]
+            name, share = shown_name(fields["model"]), _STEPS_SHARE[self.quality]
+            usual = next((row.steps for row in models.rows() if row.name == name), None)
             if usual is not None and share != 1.0:
                 fields["steps"] = max(1, round(usual * share))
         return {**fields, "prompt": self.prompt, "previews": bool(self.partial_images)}
@@ -162,7 +162,7 @@ class EditRequest(_Prompted):
     strength: float | None = Field(None, description="0 to 1: how much to redraw (default 1 with a mask, else 0.8)")
 
     def wish(self, models: Models) -> Wish:
-        """Its mask is still as it was sent. Raises ModelNotFound."""
+        """Its mask is still as it was sent. Raises UsageError, ModelNotFound."""
         strength = self.strength
         if strength is None:
             strength = _EDIT_STRENGTH[self.input_fidelity or "low"]
@@ -177,7 +177,7 @@ class VariationRequest(_Asked):
     strength: float | None = Field(None, description="0 to 1: how much to redraw (default 0.6)")
 
     def wish(self, models: Models) -> Wish:
-        """Raises ModelNotFound."""
+        """Raises UsageError, ModelNotFound."""
         strength = _VARIATION_STRENGTH if self.strength is None else self.strength
         return Wish(**self.fields(models), prompt=self.prompt or "", image=self.image, strength=strength)
 
