@@ -22,7 +22,7 @@ from PIL import Image
 
 from nutshell.errors import OutputError
 from nutshell.language import Text, tr
-from nutshell.service.gallery_shelf import FolderShelf, MemoryShelf, Shelf, is_id
+from nutshell.service.gallery_shelf import HEAD_BYTES, FolderShelf, MemoryShelf, Shelf, is_id
 from nutshell.service.store import Store, bound
 
 _LOG = logging.getLogger(__name__)
@@ -225,14 +225,12 @@ class Gallery:
 
     def _described(self, id: str, favourite: bool) -> Item | None:
         """What the index says of a file, out of the file itself; None where it is no PNG."""
-        png = self._shelf.read(id, favourite)
         try:
-            width, height = _size(png or b"")
-        except ValueError:
+            found = self._shelf.found(id, favourite)
+            width, height = _size(found.head)
+        except (OSError, ValueError):
             return None
-        parameters = self._shelf.parameters(id, favourite)
-        created = self._shelf.created(id, favourite)
-        return Item(0, id, "", created, len(png or b""), width, height, favourite, parameters)
+        return Item(0, id, "", found.created, found.bytes, width, height, favourite, found.parameters)
 
 
 def new_id() -> str:
@@ -250,7 +248,7 @@ def picture_id(job: str, place: int) -> str:
 
 def _size(png: bytes) -> tuple[int, int]:
     """Width and height, out of the header (PNG specification, 11.2.2). Raises ValueError."""
-    if png[:8] != b"\x89PNG\r\n\x1a\n" or png[12:16] != b"IHDR" or len(png) < 24:
+    if png[:8] != b"\x89PNG\r\n\x1a\n" or png[12:16] != b"IHDR" or len(png) < HEAD_BYTES:
         raise ValueError("not a PNG")
     width, height = struct.unpack(">II", png[16:24])
     return int(width), int(height)
@@ -275,8 +273,8 @@ def _item(database: sqlite3.Connection, id: str) -> Item | None:
 
 
 def _read(row: tuple[Any, ...]) -> Item:
-    *fields, favourite, parameters = row
-    return Item(*fields, favourite=bool(favourite), parameters=json.loads(parameters))
+    number, id, job, created, size, width, height, favourite, parameters = row
+    return Item(number, id, job, created, size, width, height, bool(favourite), json.loads(parameters))
 
 
 def _sums(database: sqlite3.Connection) -> tuple[int, int, int]:

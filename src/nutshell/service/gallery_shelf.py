@@ -12,6 +12,7 @@ import contextlib
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +22,7 @@ from nutshell.language import tr
 from nutshell.pipeline.parameters import read_parameters
 
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{21}")
+HEAD_BYTES = 24  # of a PNG: its size in pixels is known then
 _FAVOURITES = "favourites"
 _PARTS = ".nutshell-*.part"  # of `nutshell.files.writing`
 
@@ -28,6 +30,16 @@ _PARTS = ".nutshell-*.part"  # of `nutshell.files.writing`
 def is_id(text: str) -> bool:
     """Whether it is of the form of our ids, and so safe in a file's name."""
     return _ID.fullmatch(text) is not None
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file by itself. head: its first bytes, `HEAD_BYTES` at most. created: seconds since 1970."""
+
+    head: bytes
+    bytes: int
+    created: float
+    parameters: dict[str, Any]
 
 
 class Shelf(Protocol):
@@ -48,11 +60,8 @@ class Shelf(Protocol):
     def files(self) -> dict[str, bool]:
         """The ids of all files; whether each is a favourite."""
 
-    def parameters(self, id: str, favourite: bool) -> dict[str, Any]:
-        """What the file says about itself."""
-
-    def created(self, id: str, favourite: bool) -> float:
-        """Seconds since 1970."""
+    def found(self, id: str, favourite: bool) -> Found:
+        """What a file says about itself. Raises OSError."""
 
 
 class MemoryShelf:
@@ -76,11 +85,9 @@ class MemoryShelf:
     def files(self) -> dict[str, bool]:
         return dict.fromkeys(self._files, False)
 
-    def parameters(self, id: str, favourite: bool) -> dict[str, Any]:
-        return {}
-
-    def created(self, id: str, favourite: bool) -> float:
-        return 0.0
+    def found(self, id: str, favourite: bool) -> Found:
+        png = self._files[id]
+        return Found(png[:HEAD_BYTES], len(png), 0.0, {})
 
 
 class FolderShelf:
@@ -119,14 +126,15 @@ class FolderShelf:
         with _told():
             return dict(self._listed())
 
-    def parameters(self, id: str, favourite: bool) -> dict[str, Any]:
+    def found(self, id: str, favourite: bool) -> Found:
+        path = self._path(id, favourite)
+        with open(path, "rb") as file:
+            head, facts = file.read(HEAD_BYTES), os.fstat(file.fileno())
         try:
-            return read_parameters(self._path(id, favourite))
+            parameters = read_parameters(path)
         except NutshellError:
-            return {}
-
-    def created(self, id: str, favourite: bool) -> float:
-        return self._path(id, favourite).stat().st_mtime
+            parameters = {}
+        return Found(head, facts.st_size, facts.st_mtime, parameters)
 
     def _listed(self) -> Iterator[tuple[str, bool]]:
         for favourite in (False, True):
