@@ -47,6 +47,13 @@ def test_precedence(tmp_path: Path) -> None:
         ("max_memory", "1.5 GiB", 1_610_612_736),
         ("max_memory", "800mb", 800_000_000),
         ("max_memory", "4096", 4096),
+        ("port", "0", 0),
+        ("allow", "203.0.113.9/24, fd00::/8", ("203.0.113.0/24", "fd00::/8")),
+        ("origins", "https://Example.org/,http://127.0.0.1:5173", ("https://example.org", "http://127.0.0.1:5173")),
+        ("keep_alive", "5m", 300.0),
+        ("keep_alive", "1.5 h", 5400.0),
+        ("keep_alive", "-1", -1.0),
+        ("token", "a-token_of_16_or_more", "a-token_of_16_or_more"),
     ],
 )
 def test_values(name: str, text: str | list[str], value: object) -> None:
@@ -70,6 +77,14 @@ def test_values(name: str, text: str | list[str], value: object) -> None:
         ("max_memory", "0"),
         ("max_memory", "-2G"),
         ("max_memory", "2 apples"),
+        ("port", "65536"),
+        ("port", "-1"),
+        ("allow", "my network"),
+        ("allow", "192.168.1.0/33"),
+        ("origins", "https://example.org/page"),
+        ("keep_alive", "soon"),
+        ("token", "short"),
+        ("token", "with blanks and such things"),
     ],
 )
 def test_a_bad_value_says_where_it_stands(tmp_path: Path, name: str, text: str) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 import uvicorn
 
+from nutshell import __version__
 from nutshell.errors import NutshellError
 from nutshell.service.gallery import Gallery
 from nutshell.service.http.app import create_app
@@ -226,6 +227,9 @@ async def _settle_in(server: _Server, parts: Parts) -> None:
     The process that draws is started, which ends as an idle model does, and machine and models are looked at.
     """
     await server.ready.wait()
+    options = parts.options
+    fields = {"version": __version__, "host": options.host, "port": options.port, "lan": options.lan}
+    _LOG.info("ready", extra={"fields": fields})
     if isinstance(parts.worker, ProcessWorker):
         with contextlib.suppress(WorkerDied):  # the first wish tells of it
             await parts.worker.start()
