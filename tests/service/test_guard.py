@@ -245,6 +245,16 @@ def test_the_link_in_a_page_of_another_site_works_too() -> None:
     assert b'url=/"' in answer.body
 
 
+def test_a_plain_link_from_elsewhere_finds_the_cookie() -> None:
+    """It does not go with the request that the other site made, so the page asks once more by itself."""
+    headers = page(None, "cross-site", "navigate") | {"accept": "text/html"}
+    first = asked(LAN, path="/docs", query='a="b', headers=headers)
+    assert first.status == 401
+    assert b'url=/docs?a=%22b"' in first.body or b'url=/docs?a=&quot;b"' in first.body
+    again = asked(LAN, path="/docs", headers=headers | {"sec-fetch-site": "same-origin"})
+    assert b'<input name="token"' in again.body  # and not for ever
+
+
 def test_the_way_on_leads_nowhere_else() -> None:
     for path in ("//attacker.example/", "/\\attacker.example", "///attacker.example"):
         answer = asked(LAN, path=path, query="token=s3cret-token", headers={"accept": "text/html"})
@@ -261,8 +271,11 @@ def test_a_browser_without_the_token_is_asked_for_it() -> None:
 def test_guesses_are_slowed_down_and_the_owner_is_not() -> None:
     app = guard(echo, LAN)
 
+    elsewhere = page(None, "cross-site", "navigate")
+
     async def guess() -> list[int]:
-        wrong = [await ask(app, "GET", "/api/jobs", client="192.168.1.66") for _ in range(40)]
+        wrong = [await ask(app, "GET", "/api/jobs", client="192.168.1.66") for _ in range(20)]
+        wrong += [await ask(app, headers=elsewhere, query=f"token={n}", client="192.168.1.66") for n in range(20)]
         right = await ask(app, "GET", "/api/jobs", TOKEN, client="192.168.1.66")
         other = await ask(app, "GET", "/api/jobs", client="192.168.1.67")
         return [answer.status for answer in (*wrong, right, other)]

@@ -90,13 +90,9 @@ class TokenCheck:
         if token is None or not _equal(token, self._token):
             return None
         rest = urlencode([(name, value) for name, value in fields if name != "token"])
-        # One slash: two would be another host.
-        address = "/" + request.url.path.lstrip("/\\") + (f"?{rest}" if rest else "")
-        if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
-            # After a redirect the request is still that of the other site, which a strict cookie does not go with.
-            answer: Response = HTMLResponse(_ONWARD.format(address=html.escape(address)))
-        else:
-            answer = RedirectResponse(address, 303)
+        address = _address(request, rest)
+        # After a redirect the request would still be that of the other site.
+        answer = _onward(address, 200) if _from_elsewhere(request) else RedirectResponse(address, 303)
         answer.set_cookie(self._cookie, self._kept, max_age=_COOKIE_SECONDS, httponly=True, samesite="strict")
         return answer
 
@@ -104,6 +100,8 @@ class TokenCheck:
         seconds = self._wrong.wait(client_key(request.scope))
         if seconds > 0:
             return refusal(request.scope, too_often(seconds))
+        if _for_reading(request) and _from_elsewhere(request):
+            return _onward(_address(request, request.url.query), 401)
         if _for_reading(request):
             say = translation(request)
             words = {"wanted": _WANTED, "how": _HOW, "token": tr("token"), "enter": tr("enter")}
@@ -115,6 +113,21 @@ class TokenCheck:
 _HEADER = tr("send it as Authorization: Bearer TOKEN")
 # No Basic, though it is taken: browsers would ask for a name and a password in a window of their own.
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="nutshell"'}
+
+
+def _from_elsewhere(request: Request) -> bool:
+    """Whether a link of another site was followed: a strict cookie does not go with that."""
+    return request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
+
+
+def _onward(address: str, status: int) -> Response:
+    """A page that asks for `address` by itself, and then it is this site that asks: the cookie goes with it."""
+    return HTMLResponse(_ONWARD.format(address=html.escape(address)), status, _CHALLENGE if status == 401 else None)
+
+
+def _address(request: Request, query: str) -> str:
+    # One slash: two would be another host.
+    return "/" + request.url.path.lstrip("/\\") + (f"?{query}" if query else "")
 
 
 def _for_reading(request: Request) -> bool:
