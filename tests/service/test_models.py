@@ -170,6 +170,17 @@ def test_a_plan_is_what_the_command_line_prints(make: Any, folder: Path, tmp_pat
     PlanAnswer.model_validate(plan, strict=True)
 
 
+def test_no_engine_is_opened_to_reckon() -> None:
+    """The web side stays small; drawing is for another process."""
+    code = (
+        "import sys; from nutshell.service.models import Models; from nutshell.settings import resolve\n"
+        "models = Models(resolve({})); models.rows(); models.plan(models.default)\n"
+        "print(*{'openvino', 'onnxruntime', 'torch'} & set(sys.modules))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == []
+
+
 def test_a_plan_of_one_side_takes_the_models_other(make: Any) -> None:
     plan = make().plan("artist", width=128)
     assert (plan["width"], plan["height"]) == (128, 256)
