@@ -132,6 +132,17 @@ def test_no_folder_of_the_users_hides_no_model(make: Any, folder: Path) -> None:
     assert names(make()) == ["artist"]
 
 
+def test_settings_that_are_spoilt_later_spoil_nothing(
+    make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    models = make()
+    monkeypatch.setenv("NUTSHELL_SIZE", "huge")
+    with pytest.raises(UsageError):
+        resolve({})
+    assert names(models) == ["artist"]
+    assert models.resolve("artist") == "artist"
+
+
 @pytest.mark.parametrize(
     "name", ["/etc/passwd", "../yours", "..", "yours/mine", "no-such", "x" * 5000, "\0", "artist/"]
 )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nutshell.catalogue import own_folder
-from nutshell.errors import ModelNotFound, NutshellError
+from nutshell.errors import ModelNotFound, NutshellError, UsageError
 from nutshell.language import tr
 from nutshell.pipeline import Request
 from nutshell.pipeline.model_rows import Listed, with_card, without_card
@@ -203,7 +203,11 @@ def shown_name(name: str) -> str:
 
 def _times(places: Places) -> Iterator[tuple[str, int]]:
     """When what models are listed from was last changed."""
-    cards = own_folder()
+    try:
+        cards = own_folder()
+    except UsageError:
+        # config.toml was spoilt meanwhile; what was read at the start holds.
+        cards = None
     folders = [cards] if cards is not None else []
     for place in places:
         folders += [place.folder, place.folder / "manifests"]
