@@ -268,22 +268,23 @@ def test_a_browser_without_the_token_is_asked_for_it() -> None:
     assert "basic" not in answer.headers["www-authenticate"].lower()  # no window of the browser's own
 
 
-def test_guesses_are_slowed_down_and_the_owner_is_not() -> None:
+def test_guesses_are_slowed_down() -> None:
+    """After thirty even the right one waits, or guessing would pay; who has the cookie does not."""
     app = guard(echo, LAN)
-
-    elsewhere = page(None, "cross-site", "navigate")
+    elsewhere, peer = page(None, "cross-site", "navigate"), "192.168.1.66"
+    cookie = asked(LAN, query="token=s3cret-token").headers["set-cookie"].partition(";")[0]
 
     async def guess() -> list[int]:
-        wrong = [await ask(app, "GET", "/api/jobs", client="192.168.1.66") for _ in range(20)]
-        wrong += [await ask(app, headers=elsewhere, query=f"token={n}", client="192.168.1.66") for n in range(20)]
-        right = await ask(app, "GET", "/api/jobs", TOKEN, client="192.168.1.66")
-        other = await ask(app, "GET", "/api/jobs", client="192.168.1.67")
-        return [answer.status for answer in (*wrong, right, other)]
+        tries = [await ask(app, "GET", "/api/jobs", client=peer) for _ in range(50)]  # shows none, so guesses nothing
+        tries += [await ask(app, "GET", "/api/jobs", basic("me", str(n)), client=peer) for n in range(15)]
+        tries += [await ask(app, headers=elsewhere, query=f"token={n}", client=peer) for n in range(25)]
+        tries += [await ask(app, "GET", "/api/jobs", TOKEN, client=peer)]
+        tries += [await ask(app, query="token=s3cret-token", client=peer)]
+        tries += [await ask(app, "GET", "/api/jobs", {"cookie": cookie}, client=peer)]
+        tries += [await ask(app, "GET", "/api/jobs", TOKEN, client="192.168.1.67")]
+        return [answer.status for answer in tries]
 
-    statuses = asyncio.run(guess())
-    assert statuses[:30] == [401] * 30
-    assert statuses[30:40] == [429] * 10
-    assert statuses[40:] == [200, 401]
+    assert asyncio.run(guess()) == [401] * 80 + [429] * 12 + [200, 200]
 
 
 # ---------------------------------------------------------------- how often
@@ -295,6 +296,7 @@ def test_a_bucket_fills_again() -> None:
     assert [buckets.wait("a") for _ in range(60)] == [0.0] * 60
     assert buckets.wait("a") == pytest.approx(1.0)
     assert buckets.wait("b") == 0.0
+    assert (buckets.missing("a"), buckets.missing("c")) == (pytest.approx(1.0), 0.0)
     now[0] = 1.5
     assert buckets.wait("a") == 0.0
     assert buckets.wait("a") == pytest.approx(0.5)

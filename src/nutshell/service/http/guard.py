@@ -7,8 +7,8 @@
     HostCheck     names that are not this machine's (DNS rebinding)
     CORS          pages of other origins that the user allowed (starlette's)
     OriginCheck   pages of other origins that nobody allowed (cross-site requests)
-    TokenCheck    the token, where one is wanted
     RateLimit     requests a minute
+    TokenCheck    the token, where one is wanted
     BodyLimit     bytes of a body, and how long it may take
 
 Each is a plain ASGI application around the next (https://asgi.readthedocs.io), so that streams pass as they are.
@@ -41,8 +41,8 @@ _PREFLIGHT_SECONDS = 600
 def guard(app: ASGIApp, options: ServiceOptions) -> ASGIApp:
     """The application, guarded as `options` say."""
     app = BodyLimit(app, most_bytes(options.limits))
-    app = RateLimit(app, options)
     app = TokenCheck(app, options)
+    app = RateLimit(app, options)
     app = OriginCheck(app, options)
     if options.origins:
         app = CORSMiddleware(

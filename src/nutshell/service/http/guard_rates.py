@@ -44,6 +44,12 @@ class Buckets:
             self._buckets.popitem(last=False)
         return 0.0 if taken else (1 - left) / self._per_second
 
+    def missing(self, client: str) -> float:
+        """The same without taking one."""
+        left, then = self._buckets.get(client, (self._most, 0.0))
+        left = min(self._most, left + (self._clock() - then) * self._per_second)
+        return max(0.0, (1 - left) / self._per_second)
+
     def __len__(self) -> int:
         return len(self._buckets)
 

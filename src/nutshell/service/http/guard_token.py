@@ -65,49 +65,63 @@ class TokenCheck:
             await self._app(scope, receive, send)
             return
         request = Request(scope)
-        entered = self._entered(request)
-        if entered is not None:
-            await entered(scope, receive, send)
-        elif self._shown(request.headers):
+        if _equal(_cookies(request.headers).get(self._cookie, ""), self._kept):
+            allowed, tried = True, False
+        else:
+            given = _given(request)
+            tried = given is not None
+            seconds = self._wrong.missing(client_key(scope)) if tried else 0.0
+            if seconds > 0:
+                # Not even looked at, or guessing on would pay.
+                await refusal(scope, too_often(seconds))(scope, receive, send)
+                return
+            allowed = given is not None and _equal(given, self._token)
+        if allowed and _in_query(request) is not None:
+            await self._entered(request)(scope, receive, send)
+        elif allowed:
             await self._app(scope, receive, send)
         else:
-            await self._refused(request)(scope, receive, send)
+            if tried:
+                self._wrong.wait(client_key(scope))
+            await _refused(request)(scope, receive, send)
 
-    def _shown(self, headers: Headers) -> bool:
-        kind, _, value = headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer":
-            return _equal(value.strip(), self._token)
-        if kind.lower() == "basic":
-            return _equal(_password(value), self._token)
-        return _equal(_cookies(headers).get(self._cookie, ""), self._kept)
-
-    def _entered(self, request: Request) -> Response | None:
+    def _entered(self, request: Request) -> Response:
         """The way on for a browser that followed the link: the cookie, and the same address without the token."""
-        if request.method != "GET" or not _for_reading(request):
-            return None
         fields = parse_qsl(request.url.query, keep_blank_values=True)
-        token = next((value for name, value in fields if name == "token"), None)
-        if token is None or not _equal(token, self._token):
-            return None
-        rest = urlencode([(name, value) for name, value in fields if name != "token"])
-        address = _address(request, rest)
+        address = _address(request, urlencode([(name, value) for name, value in fields if name != "token"]))
         # After a redirect the request would still be that of the other site.
         answer = _onward(address, 200) if _from_elsewhere(request) else RedirectResponse(address, 303)
         answer.set_cookie(self._cookie, self._kept, max_age=_COOKIE_SECONDS, httponly=True, samesite="strict")
         return answer
 
-    def _refused(self, request: Request) -> Response:
-        seconds = self._wrong.wait(client_key(request.scope))
-        if seconds > 0:
-            return refusal(request.scope, too_often(seconds))
-        if _for_reading(request) and _from_elsewhere(request):
-            return _onward(_address(request, request.url.query), 401)
-        if _for_reading(request):
-            say = translation(request)
-            words = {"wanted": _WANTED, "how": _HOW, "token": tr("token"), "enter": tr("enter")}
-            page = {name: html.escape(say(text)) for name, text in words.items()}
-            return HTMLResponse(_PAGE.format(language=say.language.replace("_", "-"), **page), 401, _CHALLENGE)
+
+def _given(request: Request) -> str | None:
+    """The token that a request shows, right or wrong; None where it shows none."""
+    kind, _, value = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer":
+        return value.strip()
+    if kind.lower() == "basic":
+        return _password(value)
+    return _in_query(request)
+
+
+def _in_query(request: Request) -> str | None:
+    """The token in the address, which is for people who open a page only: addresses are noted in many places."""
+    if request.method != "GET" or not _for_reading(request):
+        return None
+    fields = parse_qsl(request.url.query, keep_blank_values=True)
+    return next((value for name, value in fields if name == "token"), None)
+
+
+def _refused(request: Request) -> Response:
+    if not _for_reading(request):
         return refusal(request.scope, Trouble(401, "unauthorized", _WANTED, _HEADER, headers=_CHALLENGE))
+    if _from_elsewhere(request):
+        return _onward(_address(request, request.url.query), 401)
+    say = translation(request)
+    words = {"wanted": _WANTED, "how": _HOW, "token": tr("token"), "enter": tr("enter")}
+    page = {name: html.escape(say(text)) for name, text in words.items()}
+    return HTMLResponse(_PAGE.format(language=say.language.replace("_", "-"), **page), 401, _CHALLENGE)
 
 
 _HEADER = tr("send it as Authorization: Bearer TOKEN")
