@@ -6,6 +6,7 @@ import { announce, toast } from "./toast.js";
 import { duration, say } from "./words.js";
 
 const SOFTEST = 7; // pixels of blur over the first guess, which is noise
+const PAUSE_MS = 150; // between looks at a job: a small model takes more steps a second than anyone sees
 
 export class Stage {
   // actions: cancel(job), again(job), open(id), change(job), for the buttons.
@@ -31,7 +32,7 @@ export class Stage {
       return;
     }
     const again = this.job?.id === job.id;
-    Object.assign(this, { job, mode: "active", step: 0, total: 0, picture: 1, left: null, drawnAnything: false });
+    Object.assign(this, { job, mode: "active", step: 0, total: 0, picture: 1, left: null, looked: -Infinity });
     this.canvas = make("canvas", { role: "img", hidden: true });
     this.wait = make("div", { class: "waiting" }, make("img", { src: "page/icon.svg", alt: "", width: 72, height: 72 }));
     this.bar = make("progress", { max: 1, "aria-label": say("stage.progress") });
@@ -89,6 +90,9 @@ export class Stage {
       this.left = data.seconds_left;
       this.leftAt = performance.now();
     }
+    const moment = performance.now();
+    if (data.total && moment - this.looked < PAUSE_MS) return;
+    this.looked = moment;
     if (data.preview) this.preview(data.preview);
     this.describe();
   }
