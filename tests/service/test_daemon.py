@@ -19,6 +19,8 @@ import httpx2
 import psutil
 import pytest
 
+from nutshell.errors import OutputError
+from nutshell.service import daemon_record
 from nutshell.service.daemon import stop
 from nutshell.service.daemon_record import (
     DETACHED,
@@ -250,6 +252,26 @@ def test_one_service_a_folder(tmp_path: Path) -> None:
         with pytest.raises(AlreadyRunning, match="runs already, on port 8123"), holding(tmp_path):
             pass
     with holding(tmp_path):
+        pass
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/shm is of Linux")
+def test_what_others_put_into_shared_memory_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.setattr(daemon_record, "_SHARED", tmp_path)
+    place = daemon_record.memory_folder()
+    assert place == tmp_path / f"nutshell-{os.getuid()}"
+    with holding(place):
+        kept(place, record(os.getpid(), tmp_path / "folder"))
+        assert find_record(tmp_path / "folder") is not None
+    # Nor what others can write into.
+    place.chmod(0o777)
+    assert find_record(tmp_path / "folder") is None
+    with pytest.raises(OutputError, match="belongs to somebody else"), holding(place):
+        pass
+    shutil.rmtree(place)
+    place.symlink_to(tmp_path)
+    with pytest.raises(OutputError, match="belongs to somebody else"), holding(place):
         pass
 
 

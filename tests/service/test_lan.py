@@ -82,11 +82,12 @@ def test_only_private_addresses_are_shown(monkeypatch: pytest.MonkeyPatch) -> No
         "wlan0": [Address(four, "192.168.1.20"), Address(six, "fe80::1%wlan0"), Address(six, "fd00::2")],
         "wan0": [Address(four, "203.0.113.9"), Address(four, "8.8.8.8"), Address(six, "2001:db8::1")],
         "gone0": [Address(four, "10.0.0.9")],
+        "docker0": [Address(four, "10.0.0.1")],
         "eth0": [Address(four, "10.0.0.5"), Address(-1, "aa:bb:cc:dd:ee:ff")],
     }
     monkeypatch.setattr(psutil, "net_if_addrs", lambda: interfaces)
     monkeypatch.setattr(psutil, "net_if_stats", lambda: {name: State(name != "gone0") for name in interfaces})
-    assert private_addresses() == ["10.0.0.5", "192.168.1.20", "fd00::2"]
+    assert private_addresses() == ["10.0.0.5", "192.168.1.20", "fd00::2", "10.0.0.1"]
 
 
 def test_listening() -> None:

@@ -24,6 +24,7 @@ from nutshell.service.private_file import telling, unreadable, write_private
 from nutshell.user_folders import Environment
 
 FILE_NAME = "service.json"
+_SHARED = Path("/dev/shm")
 FOREGROUND, DETACHED, SYSTEMD = "foreground", "detached", "systemd"
 
 
@@ -98,9 +99,8 @@ def memory_folder(environment: Environment | None = None) -> Path | None:
     environment = os.environ if environment is None else environment
     if environment.get("XDG_RUNTIME_DIR"):
         return Path(environment["XDG_RUNTIME_DIR"], "nutshell")
-    shared = Path("/dev/shm")
-    if sys.platform == "linux" and shared.is_dir():
-        return shared / f"nutshell-{os.getuid()}"
+    if sys.platform == "linux" and _SHARED.is_dir():
+        return _SHARED / f"nutshell-{os.getuid()}"
     return None
 
 
@@ -114,7 +114,10 @@ def find_record(folder: Path) -> Record | None:
 
     Raises OutputError where a record is there and cannot be read.
     """
-    found = [record for place in (folder, memory_folder()) if place is not None for record in _read(place)]
+    memory = memory_folder()
+    # What another user put there would have this one's processes stopped.
+    places = [folder, memory] if memory is not None and _is_ours(memory) else [folder]
+    found = [record for place in places for record in _read(place)]
     return next((record for record in found if record.alive), found[0] if found else None)
 
 
@@ -128,7 +131,11 @@ def holding(folder: Path | None) -> Iterator[None]:
 
     with telling(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _check_ours(folder)
+    if not _is_ours(folder):
+        raise OutputError(
+            tr("{path} belongs to somebody else, or is open to others", path=folder),
+            tr("set XDG_RUNTIME_DIR to a folder of yours in memory"),
+        )
     with locked(folder, on_wait=lambda: _refuse(folder)):
         yield
 
@@ -179,13 +186,12 @@ def _refuse(folder: Path) -> NoReturn:
     )
 
 
-def _check_ours(folder: Path) -> None:
-    """In a place that all users share another one may have made the folder, to read or to hinder."""
-    if sys.platform == "win32" or folder.parent != Path("/dev/shm"):
-        return
-    told = folder.lstat()
-    if not stat.S_ISDIR(told.st_mode) or told.st_uid != os.getuid() or told.st_mode & 0o077:
-        raise OutputError(
-            tr("{path} belongs to somebody else", path=folder),
-            tr("set XDG_RUNTIME_DIR to a folder of yours in memory"),
-        )
+def _is_ours(folder: Path) -> bool:
+    """In a place that all users share another one may have made the folder, to read or to mislead."""
+    if sys.platform == "win32" or folder.parent != _SHARED:
+        return True
+    try:
+        told = folder.lstat()
+    except FileNotFoundError:
+        return True
+    return stat.S_ISDIR(told.st_mode) and told.st_uid == os.getuid() and not told.st_mode & 0o077

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -138,7 +139,7 @@ def tell_ready(environment: Environment | None = None) -> None:
     name = (os.environ if environment is None else environment).get("NOTIFY_SOCKET", "")
     if not name or not hasattr(socket, "AF_UNIX"):
         return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as letter:
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as letter:
         # A first @ stands for a zero byte: an abstract address.
         letter.connect("\0" + name[1:] if name.startswith("@") else name)
         letter.sendall(b"READY=1")

@@ -15,6 +15,22 @@ from nutshell.service.options import EVERYWHERE
 _BACKLOG = 1024
 # RFC 1918 and RFC 4193. What Python calls private includes ranges for documentation and tests.
 PRIVATE_NETWORKS = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")))
+# Interfaces whose networks end within this machine, or are nobody's neighbourhood.
+_VIRTUAL = (
+    "docker",
+    "br-",
+    "veth",
+    "virbr",
+    "vmnet",
+    "vboxnet",
+    "vEthernet",
+    "podman",
+    "cni",
+    "lxc",
+    "lxd",
+    "tun",
+    "wg",
+)
 
 
 class CannotListen(NutshellError):
@@ -49,21 +65,22 @@ def port_of(sockets: list[socket.socket]) -> int:
 
 
 def private_addresses() -> list[str]:
-    """The addresses under which the local network reaches this machine, IPv4 first. Those of the link alone are left
-    out: a browser wants the interface's name with them.
+    """The addresses under which the local network reaches this machine, the likeliest first: IPv4 before IPv6, those of
+    virtual machines and containers last. Those of the link alone are left out: a browser wants the interface's name
+    with them.
     """
     import psutil
 
     states = psutil.net_if_stats()
     found = [
-        ipaddress.ip_address(address.address.split("%")[0])
+        (name.startswith(_VIRTUAL), ipaddress.ip_address(address.address.split("%")[0]))
         for name, addresses in psutil.net_if_addrs().items()
         if name not in states or states[name].isup
         for address in addresses
         if address.family in (socket.AF_INET, socket.AF_INET6)
     ]
-    shown = {each for each in found if any(each in network for network in PRIVATE_NETWORKS)}
-    return [str(each) for each in sorted(shown, key=lambda each: (each.version, int(each)))]
+    shown = {each for each in found if any(each[1] in network for network in PRIVATE_NETWORKS)}
+    return [str(each) for _, each in sorted(shown, key=lambda each: (each[0], each[1].version, int(each[1])))]
 
 
 def _addresses(host: str) -> Iterator[tuple[socket.AddressFamily, str]]:
