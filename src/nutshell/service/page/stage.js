@@ -32,7 +32,7 @@ export class Stage {
       return;
     }
     const again = this.job?.id === job.id;
-    Object.assign(this, { job, mode: "active", step: 0, total: 0, picture: 1, left: null, looked: -Infinity });
+    Object.assign(this, { job, mode: "active", step: 0, total: 0, picture: 1, left: null, last: {} });
     this.canvas = make("canvas", { role: "img", hidden: true });
     this.wait = make("div", { class: "waiting" }, make("img", { src: "page/icon.svg", alt: "", width: 72, height: 72 }));
     this.bar = make("progress", { max: 1, "aria-label": say("stage.progress") });
@@ -90,14 +90,20 @@ export class Stage {
       this.left = data.seconds_left;
       this.leftAt = performance.now();
     }
-    const moment = performance.now();
-    if (data.total && moment - this.looked < PAUSE_MS) return;
-    this.looked = moment;
     if (data.preview) this.preview(data.preview);
-    this.describe();
+    if (this.due("described") || !data.total) this.describe();
+  }
+
+  // Whether something is to be done again, or was just now.
+  due(name) {
+    const moment = performance.now();
+    if (moment - (this.last[name] ?? -Infinity) < PAUSE_MS) return false;
+    this.last[name] = moment;
+    return true;
   }
 
   async preview(url) {
+    if (!this.due("preview")) return;
     const bytes = Uint8Array.from(atob(url.slice(url.indexOf(",") + 1)), (letter) => letter.charCodeAt(0));
     const canvas = this.canvas;
     let bitmap;
