@@ -410,6 +410,17 @@ def test_a_full_queue_says_when_to_come_again(serve: Serve) -> None:
         assert {drawing.result(20).status_code, waiting.result(20).status_code} == {200}
 
 
+def test_a_service_that_stops_says_so(serve: Serve) -> None:
+    served = serve(ToyWorker(step_seconds=0.05))
+    with ThreadPoolExecutor() as pool, served.client() as client:
+        drawing = pool.submit(client.post, "/sdapi/v1/txt2img", json={"prompt": "an apple", "steps": 100})
+        until(lambda: served.worker.drawn)
+        served.call(served.parts.queue.stop(5.0))
+        assert drawing.result(20).status_code == 503
+        assert "stopping" in drawing.result().json()["detail"]
+        assert client.post("/sdapi/v1/txt2img", json={"prompt": "an apple"}).status_code == 503
+
+
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [

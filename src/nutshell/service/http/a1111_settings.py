@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from nutshell.errors import ModelNotFound, UsageError
@@ -26,17 +26,19 @@ _FIXED: dict[str, Any] = {
     "show_progress_every_n_steps": 1,
     "live_previews_image_format": "jpeg",
 }
-_MOST_MODELS_NAME = 1000  # characters
+_LONGEST_NAME = 1000  # characters
 
 
 @dataclass
 class Settings:
-    """checkpoint: the model that is drawn with, empty for the service's. clip_stop: 1 leaves no text layer out."""
+    """checkpoint: the model that is drawn with, empty for the service's. clip_stop: 1 leaves no text layer out.
+
+    previews: whether pictures of the way are made for `progress`.
+    """
 
     checkpoint: str = ""
     clip_stop: int = 1
     previews: bool = True
-    names: tuple[str, ...] = field(default=("sd_model_checkpoint", "CLIP_stop_at_last_layers", "live_previews_enable"))
 
     def model(self, models: Models) -> str:
         """The model to draw with; the service's where the chosen one is no longer there. May block."""
@@ -48,8 +50,12 @@ class Settings:
 
     def to_json(self, models: Models) -> dict[str, Any]:
         """What `GET /options` answers. May block."""
-        own = (shown_name(self.model(models)), self.clip_stop, self.previews)
-        return {**dict(zip(self.names, own, strict=True)), **_FIXED}
+        return {
+            "sd_model_checkpoint": shown_name(self.model(models)),
+            "CLIP_stop_at_last_layers": self.clip_stop,
+            "live_previews_enable": self.previews,
+            **_FIXED,
+        }
 
     def take(self, given: Mapping[str, Any], models: Models) -> None:
         """Change what can be changed, all or nothing; pass over what this service does not know. May block.
@@ -79,7 +85,7 @@ def find_checkpoint(name: Any, models: Models) -> str:
 
     Raises ModelNotFound, UsageError.
     """
-    if not isinstance(name, str) or len(name) > _MOST_MODELS_NAME:
+    if not isinstance(name, str) or len(name) > _LONGEST_NAME:
         raise UsageError(tr("sd_model_checkpoint is a model's name"), field="sd_model_checkpoint")
     try:
         return models.resolve(name)
