@@ -270,6 +270,27 @@ def test_a_job_is_found_again_after_the_service_was_stopped(tmp_path: Path, chro
         assert [wish.prompt for wish, _ in served.worker.drawn] == ["a balloon"]
 
 
+def test_a_job_that_nobody_knows_any_more_is_told_of(tmp_path: Path, chromium: Browser) -> None:
+    """A service that keeps nothing on disk, started anew."""
+    with contextlib.ExitStack() as first, contextlib.ExitStack() as others:
+        served = first.enter_context(serving(tmp_path, ToyWorker(step_seconds=0.25)))
+        way = others.enter_context(Forwarder(served.url))
+        page = others.enter_context(visiting(chromium, way.url)).tab()
+        draw(page, "a balloon", steps="100")
+        page.wait_for_selector(CANVAS)
+        way.cut()
+        gone(page)
+        # What cannot be stopped now can be later.
+        page.click("#cancel")
+        expect(page.locator("#toasts")).to_contain_text("does not answer")
+        expect(page.locator("#cancel")).to_be_enabled()
+        first.close()
+        way.target = others.enter_context(serving(tmp_path)).url
+        way.join()
+        expect(page.locator("#toasts")).to_contain_text("no longer knows")
+        expect(page.locator(".stage")).to_have_count(0)
+
+
 def test_a_page_that_was_opened_too_early_fills_itself(serve: Serve, chromium: Browser) -> None:
     served = serve()
     with Forwarder(served.url) as way, visiting(chromium, way.url) as visit:

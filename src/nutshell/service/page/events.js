@@ -6,13 +6,15 @@ import { tag } from "./words.js";
 
 const LAST = new Set(["done", "failed", "cancelled"]);
 
+class Lost extends Error {}
+
 // Calls `tell` with each event of a job until its last one, through broken connections. Ends, too, when `signal` is
 // given, or when there is no such job.
 export async function follow(id, tell, signal) {
   let pause = 500;
   while (!signal.aborted) {
     try {
-      const answer = await fetch(`api/jobs/${id}/events`, { headers: { "Accept-Language": tag() }, signal });
+      const answer = await reached(fetch(`api/jobs/${id}/events`, { headers: { "Accept-Language": tag() }, signal }));
       watch.found();
       if (answer.status === 404 || answer.status === 204) return;
       if (answer.ok) {
@@ -24,7 +26,7 @@ export async function follow(id, tell, signal) {
       }
     } catch (error) {
       if (signal.aborted) return;
-      if (!(error instanceof TypeError)) throw error; // fetch's and the stream's word for a network that fails
+      if (!(error instanceof Lost)) throw error;
       watch.lost();
     }
     await new Promise((done) => setTimeout(done, pause));
@@ -32,11 +34,20 @@ export async function follow(id, tell, signal) {
   }
 }
 
+// What a network gave, or Lost where it gave nothing.
+async function reached(promise) {
+  try {
+    return await promise;
+  } catch (error) {
+    throw new Lost(error.message);
+  }
+}
+
 async function* events(stream) {
   const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
-    const { value, done } = await reader.read();
+    const { value, done } = await reached(reader.read());
     if (done) return;
     const blocks = (rest + value).split("\n\n");
     rest = blocks.pop();

@@ -7,6 +7,7 @@ import { jobs, watch } from "./api.js";
 import { byId, make } from "./dom.js";
 import { follow } from "./events.js";
 import { hearTabs, tellTabs } from "./tabs.js";
+import { toast } from "./toast.js";
 import { say } from "./words.js";
 
 const BUSY_SECONDS = 3;
@@ -121,6 +122,8 @@ export class Following {
     if (this.stage.job?.id === id && this.stage.mode === "active") {
       if (job && this.mine.has(id)) this.stage.finish(job);
       else this.stage.clear();
+      // A service that keeps nothing on disk was started anew.
+      if (!job && this.mine.has(id)) toast(say("told.lost"));
     }
     this.mine.delete(id);
     keep(this.mine);
@@ -152,9 +155,12 @@ export class Following {
   async cancel(job) {
     try {
       await jobs.cancel(job.id);
-    } finally {
-      await this.refresh();
+    } catch (error) {
+      if (error.status === undefined) throw error;
+      toast(error.message);
+      this.stage.goOn();
     }
+    await this.refresh();
   }
 }
 

@@ -51,7 +51,14 @@ export class Gallery {
 
   async more() {
     const focusAt = this.shown.length;
-    const page = await pictures.page({ before: this.next, favourites: this.favourites, limit: PAGE });
+    let page;
+    try {
+      page = await pictures.page({ before: this.next, favourites: this.favourites, limit: PAGE });
+    } catch (error) {
+      if (error.status === undefined) throw error;
+      toast(error.message);
+      return;
+    }
     this.next = page.next;
     this.items = [...this.items, ...page.items];
     this.render();

@@ -32,7 +32,7 @@ export class Stage {
       return;
     }
     const again = this.job?.id === job.id;
-    Object.assign(this, { job, mode: "active", step: 0, total: 0, picture: 1, left: null, last: {} });
+    Object.assign(this, { job, mode: "active", step: 0, total: 0, picture: 1, pictures: null, left: null, last: {} });
     this.canvas = make("canvas", { role: "img", hidden: true });
     this.wait = make("div", { class: "waiting" }, make("img", { src: "page/icon.svg", alt: "", width: 72, height: 72 }));
     this.bar = make("progress", { max: 1, "aria-label": say("stage.progress") });
@@ -72,10 +72,19 @@ export class Stage {
     this.actions.cancel(this.job);
   }
 
+  // It could not be stopped.
+  goOn() {
+    if (this.mode !== "active") return;
+    this.stop.disabled = false;
+    this.describe();
+  }
+
   event(kind, data) {
     if (this.mode !== "active") return;
     if (kind === "queued") {
+      // Also when what drew it has died, and it begins again.
       Object.assign(this.job, { state: "queued", position: data.position });
+      Object.assign(this, { step: 0, total: 0, picture: 1, left: null });
       if (data.note) this.job.notes = [...(this.job.notes ?? []), data.note];
     } else {
       this.job.state = "running";
