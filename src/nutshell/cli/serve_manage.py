@@ -208,6 +208,7 @@ def _moment(seconds: float) -> str:
 
 
 def _stop(folder: Path, settings: Settings) -> int:
+    from nutshell.cli.serve_words import STOPPED
     from nutshell.service.daemon import stop
     from nutshell.service.daemon_record import find_record, forget
     from nutshell.service.daemon_systemd import Systemd
@@ -219,7 +220,7 @@ def _stop(folder: Path, settings: Settings) -> int:
         _say(NOT_RUNNING_WORDS, settings)
         return 0
     if stop(record, Systemd()):
-        _say(tr("stopped"), settings)
+        _say(STOPPED, settings)
     else:
         _say(
             tr("it did not stop by itself and was killed; what it was drawing is drawn again at the next start"),
@@ -229,7 +230,9 @@ def _stop(folder: Path, settings: Settings) -> int:
 
 
 def _say(text: Text, settings: Settings) -> None:
-    if not settings["quiet"]:
+    if settings["json"]:
+        print(json.dumps({"running": False, "told": text}))
+    elif not settings["quiet"]:
         say(text)
 
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from nutshell import __version__
-from nutshell.errors import NutshellError, OutputError
+from nutshell.errors import NutshellError, OutputError, StoreError
 from nutshell.language import tr
 from nutshell.service.options import ServiceOptions
-from nutshell.service.private_file import telling, unreadable, write_private
+from nutshell.service.private_file import ANOTHER_FOLDER, telling, unreadable, write_private
 from nutshell.user_folders import Environment
 
 FILE_NAME = "service.json"
@@ -136,7 +136,11 @@ def holding(folder: Path | None) -> Iterator[None]:
             tr("{path} belongs to somebody else, or is open to others", path=folder),
             tr("set XDG_RUNTIME_DIR to a folder of yours in memory"),
         )
-    with locked(folder, on_wait=lambda: _refuse(folder)):
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(locked(folder, on_wait=lambda: _refuse(folder)))
+        except StoreError as error:
+            raise OutputError(error.message, ANOTHER_FOLDER) from error
         yield
 
 

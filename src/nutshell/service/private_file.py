@@ -12,6 +12,8 @@ from nutshell.errors import OutputError, os_reason
 from nutshell.files import output_error
 from nutshell.language import tr
 
+ANOTHER_FOLDER = tr("choose another folder with --service-folder, or keep nothing with --amnesia")
+
 
 def write_private(path: Path, text: str) -> None:
     """Write `path` (mode 0600), its folder made where it is missing (0700). Raises OutputError."""
@@ -35,10 +37,7 @@ def telling(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OutputError(
-            output_error(path, error).message,
-            tr("choose another folder with --service-folder, or keep nothing with --amnesia"),
-        ) from error
+        raise OutputError(output_error(path, error).message, ANOTHER_FOLDER) from error
 
 
 def unreadable(path: Path, error: OSError) -> OutputError:
