@@ -46,10 +46,8 @@ async def read_form(request: Request, most: int) -> dict[str, list[str | bytes]]
         request.headers, _limited(request, most), max_files=_MOST_FILES, max_fields=_MOST_FIELDS,
         max_part_size=_BESIDES_BYTES,
     )  # fmt: skip
-    # Above this size it would write to a temporary file, which the service promises not to do unasked. The second is
-    # the name before Starlette 0.46.
-    for name in ("spool_max_size", "max_file_size"):
-        setattr(parser, name, most)
+    # Above this size it would write to a temporary file, which the service promises not to do unasked.
+    parser.spool_max_size = most
     try:
         form: FormData = await parser.parse()
     except MultiPartException as error:
