@@ -12,6 +12,7 @@ import gc
 import json
 import logging
 import os
+import random
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +40,7 @@ from tests.service.toy_models import ToyModels
 
 SOAK = bool(os.environ.get("NUTSHELL_SOAK"))
 COUNT = 10_000 if SOAK else 4_000
+SPOILT = 1_000 if SOAK else 200
 AT_ONCE = 8
 SEED = 20_261
 LIMITS = Limits(
@@ -282,6 +284,35 @@ def test_raw_bytes(served: Served, number: int) -> None:
     for line in received.split(b"HTTP/1.1 ")[1:]:
         assert line[:1] in b"1234", received[:300]
     assert b"worker_memory" not in received, "a request was smuggled in"
+    assert lives(served)
+
+
+def test_requests_with_spoilt_bytes(served: Served) -> None:
+    """Good requests in which some bytes are others, are missing, or come twice."""
+    chance = random.Random(SEED)
+    body = b'{"prompt": "an apple", "width": 64, "height": 64, "steps": 2}'
+    good = (
+        HEAD + b"\r\n",
+        POST + b"Content-Length: %d\r\n\r\n" % len(body) + body,
+        POST + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(body), body),
+        b"GET /api/jobs?limit=3 HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept-Language: zh\r\n\r\n",
+    )
+    for number in range(SPOILT):
+        data = bytearray(chance.choice(good))
+        for _ in range(chance.choice((1, 1, 2, 5))):
+            at, how = chance.randrange(len(data) + 1), chance.randrange(4)
+            if how == 0:
+                data[at : at + 1] = chance.randbytes(1)
+            elif how == 1:
+                del data[at : at + chance.choice((1, 2, 20))]
+            elif how == 2:
+                data[at:at] = data[at : at + 40]
+            else:
+                data[at:at] = chance.choice((b"\r\n", b"\n", b"\0", b" ", b":", b"\x85", b"%00"))
+        # What is well, and only too short, is waited for: go then.
+        received = exchanged(served, bytes(data), half=True, whole=number % 4 != 0)
+        for line in received.split(b"HTTP/1.1 ")[1:]:
+            assert line[:1] in b"1234", (bytes(data), received[:300])
     assert lives(served)
 
 
