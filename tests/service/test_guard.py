@@ -159,7 +159,7 @@ def test_origins(method: str, headers: dict[str, str], status: int) -> None:
 
 
 def test_an_origin_that_is_allowed() -> None:
-    options = replace(OPTIONS, origins=("http://friend.example:3000",))
+    options = replace(OPTIONS, origins=("http://Friend.example:3000/",))
     headers = page("http://friend.example:3000", "cross-site", "cors")
     answer = asked(options, "POST", headers=headers)
     assert (answer.status, answer.headers["access-control-allow-origin"]) == (200, "http://friend.example:3000")

@@ -16,6 +16,7 @@ Each is a plain ASGI application around the next (https://asgi.readthedocs.io), 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from starlette.middleware.cors import CORSMiddleware
@@ -40,6 +41,8 @@ _PREFLIGHT_SECONDS = 600
 
 def guard(app: ASGIApp, options: ServiceOptions) -> ASGIApp:
     """The application, guarded as `options` say."""
+    # As browsers write them.
+    options = replace(options, origins=tuple(origin.lower().rstrip("/") for origin in options.origins))
     app = BodyLimit(app, most_bytes(options.limits))
     app = TokenCheck(app, options)
     app = RateLimit(app, options)

@@ -26,7 +26,7 @@ class OriginCheck:
 
     def __init__(self, app: ASGIApp, options: ServiceOptions) -> None:
         self._app = app
-        self._allowed = {origin.lower().rstrip("/") for origin in options.origins}
+        self._allowed = set(options.origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what is of this origin, or allowed."""
