@@ -113,6 +113,12 @@ def test_names(options: ServiceOptions, host: str | None, status: int, monkeypat
     assert asked(options, headers=TOKEN, host=host, server="192.168.1.5").status == status
 
 
+def test_this_machine_may_call_itself_by_any_of_its_addresses() -> None:
+    own = {"client": "8.8.8.8", "server": "8.8.8.8", "host": "8.8.8.8:8000"}
+    assert asked(LAN, headers=TOKEN, **own).status == 200
+    assert asked(LAN, headers=TOKEN, **{**own, "client": "8.8.8.9"}).status == 403
+
+
 def test_names_and_addresses_are_read_strictly() -> None:
     assert host_and_port("Example.org.:80") == ("example.org", 80)
     assert host_and_port("[FE80::1%eth0]:80") == ("fe80::1%eth0", 80)

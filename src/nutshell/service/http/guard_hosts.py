@@ -42,7 +42,8 @@ class PeerCheck:
         """Pass on, and note the address under which the queue knows the client."""
         if scope["type"] == "http" and scope.get("client"):
             peer = address_of(scope["client"][0])
-            if peer is None or not any(peer in net for net in self._networks):
+            # This machine may also call itself by its own address, whatever network that is of.
+            if peer is None or not (any(peer in net for net in self._networks) or peer == own_address(scope)):
                 trouble = Trouble(
                     403,
                     "peer_not_allowed",
@@ -91,10 +92,14 @@ class HostCheck:
             return True
         # Rebinding needs a name. An address is what somebody typed, and behind a container's port not even this one's.
         address = address_of(name)
-        here = address_of((scope.get("server") or ("", 0))[0])
         if address is None:
             return False
-        return any(address in net for net in self._networks) or (self._lan and address == here)
+        return any(address in net for net in self._networks) or (self._lan and address == own_address(scope))
+
+
+def own_address(scope: Scope) -> Address | None:
+    """The address of this machine that the connection came to."""
+    return address_of((scope.get("server") or ("", 0))[0])
 
 
 def address_of(text: str) -> Address | None:
