@@ -283,7 +283,7 @@ def test_errors(nutshell: Nutshell, words: tuple[str, ...]) -> None:
     [
         ("steps = 'x'", "steps"),
         ("stepz = 3", "stepz"),
-        ("hopps = 3", "hopps"),
+        ("qwxyz = 3", "qwxyz"),
         ("steps = ", "TOML"),
         ("size = [1, 2, 3]", "size"),
     ],
