@@ -55,8 +55,11 @@ async def read_form(request: Request, most: int) -> dict[str, list[str | bytes]]
     except KeyError as error:
         raise HttpTrouble(400, tr("the form cannot be read: {reason}", reason=Text("no boundary"))) from error
     fields: dict[str, list[str | bytes]] = {}
-    for name, value in form.multi_items():
-        fields.setdefault(name, []).append(await value.read() if isinstance(value, UploadFile) else value)
+    try:
+        for name, value in form.multi_items():
+            fields.setdefault(name, []).append(await value.read() if isinstance(value, UploadFile) else value)
+    finally:
+        await form.close()
     return fields
 
 
