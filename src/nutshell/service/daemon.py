@@ -93,11 +93,11 @@ def start_unit(
 
 def let_go(folder: Path | None) -> None:
     """In the background: hold no terminal any more. What libraries still say goes to a file; None: nowhere."""
-    target = os.open(os.devnull, os.O_RDWR)
-    if folder is not None:
-        with contextlib.suppress(OSError):
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-            target = os.open(folder / STDERR_NAME, flags, 0o600)
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+        target = os.open(folder / STDERR_NAME if folder is not None else os.devnull, flags, 0o600)
+    except OSError:  # a full disk, which must not keep the terminal
+        target = os.open(os.devnull, os.O_WRONLY)
     sys.stderr.flush()
     os.dup2(target, 2)
     os.close(target)
