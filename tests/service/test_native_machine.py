@@ -159,6 +159,15 @@ def test_the_description_knows_every_face(client: httpx2.Client) -> None:
         assert path in paths
 
 
+def test_the_description_says_that_a_token_is_wanted(client: httpx2.Client, serve: Serve) -> None:
+    assert "security" not in client.get("/openapi.json").json()
+    with serve(token="a token of some length").client() as stranger:
+        assert stranger.get("/openapi.json").status_code == 401
+        described = stranger.get("/openapi.json", headers={"Authorization": "Bearer a token of some length"}).json()
+    assert described["security"] == [{"token": []}]
+    assert described["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+
+
 def test_answers_are_as_they_are_described(client: httpx2.Client) -> None:
     draw(client)
     job = client.get("/api/jobs").json()["jobs"][0]

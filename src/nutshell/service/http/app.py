@@ -42,10 +42,20 @@ def create_app(parts: Parts) -> FastAPI:
     for face in (openai_images.router(parts), openai_models.router(parts)):
         app.include_router(face, responses=_errors(OpenAIErrorAnswer))
     app.include_router(a1111.router(parts))
-    app.include_router(docs.router(app.openapi))
+    app.include_router(docs.router(lambda: _described(app, parts.options.token)))
     app.include_router(page.router())
     errors.install(app, FACES)
     return app
+
+
+def _described(app: FastAPI, token: str) -> dict[str, Any]:
+    """The OpenAPI of all faces. With a token it says so, for tools that make clients from it."""
+    description: dict[str, Any] = dict(app.openapi())
+    if token:
+        scheme = {"token": {"type": "http", "scheme": "bearer"}}
+        description["components"] = {**description.get("components", {}), "securitySchemes": scheme}
+        description["security"] = [{"token": []}]
+    return description
 
 
 def _native(parts: Parts) -> list[APIRouter]:
