@@ -19,7 +19,13 @@ export async function ask(method, path, { json, body, signal, keepalive } = {}) 
   if (json !== undefined) headers["Content-Type"] = "application/json";
   let answer;
   try {
-    answer = await fetch(path, { method, headers, signal, keepalive, body: json === undefined ? body : JSON.stringify(json) });
+    answer = await fetch(path, {
+      method,
+      headers,
+      signal,
+      keepalive,
+      body: json === undefined ? body : JSON.stringify(json),
+    });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     watch.lost();

@@ -17,7 +17,14 @@ export class Ask {
     });
     byId("form").addEventListener("input", (event) => this.right(event.target));
     addEventListener("keydown", (event) => {
-      if (event.key !== "Enter" || event.repeat || event.isComposing || !(event.ctrlKey || event.metaKey) || document.querySelector("dialog[open]")) return;
+      if (
+        event.key !== "Enter" ||
+        event.repeat ||
+        event.isComposing ||
+        !(event.ctrlKey || event.metaKey) ||
+        document.querySelector("dialog[open]")
+      )
+        return;
       event.preventDefault();
       this.draw();
     });
@@ -35,13 +42,18 @@ export class Ask {
     this.prompt.placeholder = examples[0] ?? "";
     byId("examples").replaceChildren(
       ...examples.slice(0, 6).map((example) =>
-        make("button", {
-          type: "button",
-          onclick: () => {
-            this.prompt.value = example;
-            this.draw();
+        make(
+          "button",
+          {
+            type: "button",
+            onclick: () => {
+              this.prompt.value = example;
+              this.draw();
+            },
           },
-        }, example)),
+          example,
+        ),
+      ),
     );
   }
 
@@ -72,7 +84,16 @@ export class Ask {
   another(parameters) {
     const { prompt, negative_prompt, width, height, steps, guidance, sampler, model } = parameters;
     const known = this.settings.rows.some((row) => row.name === model) ? model : undefined;
-    return this.send(async () => ({ prompt: prompt ?? "", negative_prompt, width, height, steps, guidance, sampler, model: known }));
+    return this.send(async () => ({
+      prompt: prompt ?? "",
+      negative_prompt,
+      width,
+      height,
+      steps,
+      guidance,
+      sampler,
+      model: known,
+    }));
   }
 
   async send(make) {

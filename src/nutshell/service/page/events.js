@@ -1,4 +1,4 @@
-// Server-sent events over fetch, which unlike EventSource can say in which language it wants to read, and why it failed.
+// Server-sent events over fetch, which unlike EventSource can say in which language it reads, and why it failed.
 // The format: https://html.spec.whatwg.org/multipage/server-sent-events.html
 
 import { watch } from "./api.js";
@@ -53,10 +53,13 @@ async function* events(stream) {
     rest = blocks.pop();
     for (const block of blocks) {
       const fields = Object.fromEntries(
-        block.split("\n").filter((line) => !line.startsWith(":") && line.includes(": ")).map((line) => {
-          const at = line.indexOf(": ");
-          return [line.slice(0, at), line.slice(at + 2)];
-        }),
+        block
+          .split("\n")
+          .filter((line) => !line.startsWith(":") && line.includes(": "))
+          .map((line) => {
+            const at = line.indexOf(": ");
+            return [line.slice(0, at), line.slice(at + 2)];
+          }),
       );
       if (fields.data) yield [fields.event ?? "message", JSON.parse(fields.data)];
     }

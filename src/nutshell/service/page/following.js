@@ -73,14 +73,14 @@ export class Following {
     const job = this.looked;
     this.line();
     this.onActive(this.active);
-    if (!job) return this.unfollow();
-    this.stage.follow(job);
-    if (this.followed === job.id || document.hidden) return undefined;
+    if (job) this.stage.follow(job);
+    if (job && this.followed === job.id) return;
     this.unfollow();
+    if (!job || document.hidden) return;
     this.followed = job.id;
     this.stream = new AbortController();
     const { signal } = this.stream;
-    return follow(job.id, (kind, data) => this.event(job.id, kind, data), signal).then(() => {
+    follow(job.id, (kind, data) => this.event(job.id, kind, data), signal).then(() => {
       if (!signal.aborted) this.ended(job.id);
     });
   }
@@ -145,10 +145,27 @@ export class Following {
     byId("line").hidden = others.length === 0;
     byId("line").replaceChildren(
       ...others.map((job) =>
-        make("li", {},
+        make(
+          "li",
+          {},
           make("span", { class: "words" }, job.request.prompt || say("untitled")),
-          make("span", { class: "place" }, job.state === "running" ? say("line.running") : say("stage.queued", { before: job.position })),
-          make("button", { type: "button", class: "small", "aria-label": say("line.cancel", { prompt: job.request.prompt }), onclick: () => this.cancel(job) }, say("cancel")))),
+          make(
+            "span",
+            { class: "place" },
+            job.state === "running" ? say("line.running") : say("stage.queued", { before: job.position }),
+          ),
+          make(
+            "button",
+            {
+              type: "button",
+              class: "small",
+              "aria-label": say("line.cancel", { prompt: job.request.prompt }),
+              onclick: () => this.cancel(job),
+            },
+            say("cancel"),
+          ),
+        ),
+      ),
     );
   }
 

@@ -12,7 +12,16 @@ export class Gallery {
   // onOpen: called with a picture that is to be shown large. onChange: after the list has changed, with whether it is
   // empty. onRemoved: with the id of a picture that was thrown away.
   constructor({ onOpen, onChange, onRemoved }) {
-    Object.assign(this, { onOpen, onChange, onRemoved, items: [], next: null, favourites: false, leaving: new Map(), loaded: false });
+    Object.assign(this, {
+      onOpen,
+      onChange,
+      onRemoved,
+      items: [],
+      next: null,
+      favourites: false,
+      leaving: new Map(),
+      loaded: false,
+    });
     byId("all").addEventListener("click", () => this.filter(false));
     byId("favourites").addEventListener("click", () => this.filter(true));
     byId("gallery-more").addEventListener("click", () => this.more());
@@ -97,10 +106,23 @@ export class Gallery {
   tile(item) {
     const id = item.id;
     const present = () => this.items.find((other) => other.id === id);
-    return make("li", { "data-id": id },
-      make("button", { type: "button", class: "tile", onclick: () => this.onOpen(present()) },
-        make("img", { src: pictures.small(item.id), loading: "lazy", decoding: "async", draggable: "false", width: item.width, height: item.height })),
-      make("button", { type: "button", class: "heart", onclick: () => this.favour(present()) }, icon(HEART)));
+    return make(
+      "li",
+      { "data-id": id },
+      make(
+        "button",
+        { type: "button", class: "tile", onclick: () => this.onOpen(present()) },
+        make("img", {
+          src: pictures.small(item.id),
+          loading: "lazy",
+          decoding: "async",
+          draggable: "false",
+          width: item.width,
+          height: item.height,
+        }),
+      ),
+      make("button", { type: "button", class: "heart", onclick: () => this.favour(present()) }, icon(HEART)),
+    );
   }
 
   describe(tile, item) {

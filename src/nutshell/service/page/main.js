@@ -82,7 +82,9 @@ async function startFrom(file) {
 function switches() {
   byId("theme").addEventListener("click", () => dispatchEvent(new Event("nutshell:switch-theme")));
   const language = byId("language");
-  language.addEventListener("click", () => useLanguage(OTHER[now()], { keep: true }).catch(() => toast(say("gone.message"))));
+  language.addEventListener("click", () =>
+    useLanguage(OTHER[now()], { keep: true }).catch(() => toast(say("gone.message"))),
+  );
   whenLanguageChanges(() => {
     language.textContent = say("language.other");
     language.lang = OTHER[now()] === "zh" ? "zh-CN" : "en";
@@ -93,7 +95,8 @@ function switches() {
   });
   addEventListener("keydown", (event) => {
     // Escape belongs to whoever types Chinese by sound, until the signs are chosen.
-    if (event.key !== "Escape" || event.isComposing || event.defaultPrevented || document.querySelector("dialog[open]")) return;
+    if (event.key !== "Escape" || event.isComposing || event.defaultPrevented || document.querySelector("dialog[open]"))
+      return;
     byId("cancel")?.click();
   });
 }

@@ -131,7 +131,10 @@ export class Mask {
   ring(brush) {
     const { width, height } = this.canvas;
     const thick = Math.max(2, Math.min(width, height) / 120);
-    for (const [colour, wider] of [["#000", 1], ["#fff", 0]]) {
+    for (const [colour, wider] of [
+      ["#000", 1],
+      ["#fff", 0],
+    ]) {
       brush.beginPath();
       brush.arc(this.at.x, this.at.y, (this.share * Math.min(width, height)) / 2 + wider * thick, 0, 2 * Math.PI);
       brush.lineWidth = thick;

@@ -35,7 +35,11 @@ export class Panel {
   }
 
   light() {
-    const [look, key] = !watch.there ? ["gone", "machine.gone"] : this.active?.length ? ["busy", "machine.busy"] : ["", "machine.ready"];
+    const [look, key] = !watch.there
+      ? ["gone", "machine.gone"]
+      : this.active?.length
+        ? ["busy", "machine.busy"]
+        : ["", "machine.ready"];
     byId("machine-dot").className = `dot ${look}`;
     byId("machine-line").textContent = say(key);
   }
@@ -53,7 +57,12 @@ export class Panel {
     if (!this.state) return;
     const rows = lines(this.state).map(([key, value, bar]) => [
       make("dt", {}, say(key)),
-      make("dd", {}, value, bar === undefined ? null : make("progress", { max: 1, value: bar, "aria-label": say(key) })),
+      make(
+        "dd",
+        {},
+        value,
+        bar === undefined ? null : make("progress", { max: 1, value: bar, "aria-label": say(key) }),
+      ),
     ]);
     byId("machine-facts").replaceChildren(...rows.flat());
   }
@@ -64,7 +73,11 @@ function lines(state) {
   const rows = [];
   if (memory) {
     const used = memory.total_bytes - memory.available_bytes;
-    rows.push(["machine.memory", say("machine.of", { used: bytes(used), total: bytes(memory.total_bytes) }), used / memory.total_bytes]);
+    rows.push([
+      "machine.memory",
+      say("machine.of", { used: bytes(used), total: bytes(memory.total_bytes) }),
+      used / memory.total_bytes,
+    ]);
   }
   if (state.temperature_celsius !== null && state.temperature_celsius !== undefined) {
     const degrees = new Intl.NumberFormat(tag(), { maximumFractionDigits: 0 }).format(state.temperature_celsius);

@@ -20,7 +20,12 @@ const SAMPLERS = {
   tcd: "TCD",
 };
 // What is offered beside a model's own size, as shares of it: tall, wide, small, large. Models want multiples of 64.
-const SHAPES = [["tall", 0.75, 1], ["wide", 1, 0.75], ["small", 0.75, 0.75], ["large", 1.5, 1.5]];
+const SHAPES = [
+  ["tall", 0.75, 1],
+  ["wide", 1, 0.75],
+  ["small", 0.75, 0.75],
+  ["large", 1.5, 1.5],
+];
 const GRID = 64;
 const LONGEST = 1024;
 

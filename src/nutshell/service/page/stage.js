@@ -24,7 +24,7 @@ export class Stage {
     this.place.replaceChildren();
   }
 
-  // A job that waits or runs. event: what was told of it last.
+  // A job that waits or runs.
   follow(job) {
     if (this.job?.id === job.id && this.mode === "active") {
       this.job = job;
@@ -34,15 +34,29 @@ export class Stage {
     const again = this.job?.id === job.id;
     Object.assign(this, { job, mode: "active", step: 0, total: 0, picture: 1, pictures: null, left: null, last: {} });
     this.canvas = make("canvas", { role: "img", hidden: true });
-    this.wait = make("div", { class: "waiting" }, make("img", { src: "page/icon.svg", alt: "", width: 72, height: 72 }));
+    this.wait = make(
+      "div",
+      { class: "waiting" },
+      make("img", { src: "page/icon.svg", alt: "", width: 72, height: 72 }),
+    );
     this.bar = make("progress", { max: 1, "aria-label": say("stage.progress") });
     this.line = make("p");
     this.notes = make("p", { class: "notes", hidden: true });
     this.stop = make("button", { type: "button", id: "cancel", onclick: () => this.cancel() }, say("cancel"));
     this.place.replaceChildren(
-      make("article", { class: "card stage wide", "aria-label": say("stage.title") },
+      make(
+        "article",
+        { class: "card stage wide", "aria-label": say("stage.title") },
         make("div", { class: "easel" }, this.canvas, this.wait),
-        make("div", { class: "told" }, words(job), this.bar, make("div", { class: "state" }, this.line, this.stop), this.notes)),
+        make(
+          "div",
+          { class: "told" },
+          words(job),
+          this.bar,
+          make("div", { class: "state" }, this.line, this.stop),
+          this.notes,
+        ),
+      ),
     );
     this.describe();
     if (!again) announce(say(job.state === "queued" && job.position > 0 ? "told.queued" : "told.begun"));
@@ -151,13 +165,15 @@ export class Stage {
 
   sentence(pictureCount) {
     const { job } = this;
-    if (job.state === "queued") return job.position > 0 ? say("stage.queued", { before: job.position }) : say("stage.next");
+    if (job.state === "queued")
+      return job.position > 0 ? say("stage.queued", { before: job.position }) : say("stage.next");
     const parts = [];
     if (pictureCount > 1) parts.push(say("stage.picture", { picture: this.picture, pictures: pictureCount }));
     if (this.step) parts.push(say("stage.step", { step: this.step, total: this.total }));
     else parts.push(say(this.loading ? "stage.loading" : "stage.starting"));
     const left = this.secondsLeft();
-    if (left !== null && this.step) parts.push(left < 1.5 ? say("stage.soon") : say("stage.left", { time: duration(left) }));
+    if (left !== null && this.step)
+      parts.push(left < 1.5 ? say("stage.soon") : say("stage.left", { time: duration(left) }));
     return parts.join(" · ");
   }
 
@@ -184,16 +200,34 @@ export class Stage {
 
   done(job) {
     const open = (picture) =>
-      make("button", { type: "button", onclick: () => this.actions.open(picture.id), "aria-label": say("stage.open") },
-        make("img", { src: picture.url, alt: job.request.prompt }));
+      make(
+        "button",
+        { type: "button", onclick: () => this.actions.open(picture.id), "aria-label": say("stage.open") },
+        make("img", { src: picture.url, alt: job.request.prompt }),
+      );
     const several = job.pictures.length > 1;
     this.place.replaceChildren(
-      make("article", { class: "card stage wide done", "aria-label": say("stage.title") },
+      make(
+        "article",
+        { class: "card stage wide done", "aria-label": say("stage.title") },
         make("div", { class: several ? "pictures several" : "pictures" }, ...job.pictures.map(open)),
-        make("div", { class: "told" }, words(job), ...(job.notes ?? []).map((note) => make("p", { class: "notes" }, note)),
-          make("div", { class: "actions" },
-            make("button", { type: "button", class: "main", onclick: () => this.actions.again(job) }, say("viewer.again")),
-            several ? null : download(job.pictures[0].id)))),
+        make(
+          "div",
+          { class: "told" },
+          words(job),
+          ...(job.notes ?? []).map((note) => make("p", { class: "notes" }, note)),
+          make(
+            "div",
+            { class: "actions" },
+            make(
+              "button",
+              { type: "button", class: "main", onclick: () => this.actions.again(job) },
+              say("viewer.again"),
+            ),
+            several ? null : download(job.pictures[0].id),
+          ),
+        ),
+      ),
     );
     announce(say("told.done", { count: job.pictures.length }));
   }
@@ -201,18 +235,30 @@ export class Stage {
   failed(job) {
     const fault = job.error ?? {};
     this.place.replaceChildren(
-      make("article", { class: "card stage failed", "aria-label": say("stage.title"), role: "alert" },
-        make("h2", {}, say("stage.failed")), words(job),
-        make("p", {}, fault.message ?? ""), fault.hint ? make("p", { class: "note" }, fault.hint) : null,
-        make("div", { class: "actions" },
+      make(
+        "article",
+        { class: "card stage failed", "aria-label": say("stage.title"), role: "alert" },
+        make("h2", {}, say("stage.failed")),
+        words(job),
+        make("p", {}, fault.message ?? ""),
+        fault.hint ? make("p", { class: "note" }, fault.hint) : null,
+        make(
+          "div",
+          { class: "actions" },
           make("button", { type: "button", class: "main", onclick: () => this.actions.again(job) }, say("stage.retry")),
           make("button", { type: "button", onclick: () => this.actions.change(job) }, say("stage.change")),
-          make("button", { type: "button", onclick: () => this.clear() }, say("close")))),
+          make("button", { type: "button", onclick: () => this.clear() }, say("close")),
+        ),
+      ),
     );
   }
 }
 
 const download = (id) =>
-  make("a", { class: "button", href: `${pictures.url(id)}?download`, download: `nutshell-${id}.png` }, say("viewer.download"));
+  make(
+    "a",
+    { class: "button", href: `${pictures.url(id)}?download`, download: `nutshell-${id}.png` },
+    say("viewer.download"),
+  );
 
 const words = (job) => make("p", { class: "words" }, job.request?.prompt || say("untitled"));

@@ -14,14 +14,20 @@ export function toast(text, { action, onAction, after } = {}) {
     if (!acted) after?.();
   };
   if (action) {
-    line.append(make("button", {
-      type: "button",
-      onclick: () => {
-        acted = true;
-        leave();
-        onAction();
-      },
-    }, action));
+    line.append(
+      make(
+        "button",
+        {
+          type: "button",
+          onclick: () => {
+            acted = true;
+            leave();
+            onAction();
+          },
+        },
+        action,
+      ),
+    );
   }
   const region = byId("toasts");
   while (region.children.length > 2) region.firstElementChild.dispatchEvent(new Event("nutshell:leave"));

@@ -50,7 +50,8 @@ export class Viewer {
     document.body.append(byId("toasts"));
     // The browser gives focus back to where it came from, if that is still there; else it stays in what is closed.
     const { activeElement } = document;
-    if (activeElement === document.body || this.dialog.contains(activeElement)) (document.querySelector("#gallery .tile") ?? byId("prompt")).focus();
+    if (activeElement === document.body || this.dialog.contains(activeElement))
+      (document.querySelector("#gallery .tile") ?? byId("prompt")).focus();
   }
 
   leave(then) {
@@ -83,7 +84,9 @@ export class Viewer {
     download.download = `nutshell-${item.id}.png`;
     byId("viewer-before").hidden = !this.gallery.neighbour(item.id, -1);
     byId("viewer-after").hidden = !this.gallery.neighbour(item.id, 1);
-    byId("viewer-facts").replaceChildren(...facts(item).flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, String(value))]));
+    byId("viewer-facts").replaceChildren(
+      ...facts(item).flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, String(value))]),
+    );
   }
 
   async copy() {
@@ -115,7 +118,9 @@ function facts(item) {
     ["viewer.when", when(item.created)],
     ["viewer.bytes", bytes(item.bytes)],
   ];
-  return known.filter(([, value]) => value !== undefined && value !== null && value !== "").map(([key, value]) => [say(key), value]);
+  return known
+    .filter(([, value]) => value !== undefined && value !== null && value !== "")
+    .map(([key, value]) => [say(key), value]);
 }
 
 // The clipboard proper is only there over HTTPS and on the own machine; the older way works on a local network, too.
