@@ -13,6 +13,7 @@ from nutshell.settings import BY_NAME, Settings
 from nutshell.user_folders import Environment, state_folder
 
 EVERYWHERE = "0.0.0.0"
+_AMNESIA_BYTES = 200_000_000  # about two thousand pictures of the built-in model
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def service_options(settings: Settings, environment: Environment | None = None) 
         origins=settings["origins"],
         queue=settings["queue"],
         gallery=settings["gallery"],
-        gallery_bytes=settings["gallery_limit"],
+        gallery_bytes=_gallery_bytes(settings),
         keep_alive_seconds=settings["keep_alive"],
         requests_per_minute=settings["rate_limit"],
         offline=settings["offline"],
@@ -90,6 +91,12 @@ def service_folder(settings: Settings, environment: Environment | None = None) -
         tr("there is no home folder to keep jobs and pictures in"),
         tr("name a folder with --service-folder, or keep nothing with --amnesia"),
     )
+
+
+def _gallery_bytes(settings: Settings) -> int:
+    """Of a disk as the setting says; a gallery in memory is small unless somebody says otherwise."""
+    usual = settings.origins["gallery_limit"] == "default"
+    return _AMNESIA_BYTES if settings["amnesia"] and usual else int(settings["gallery_limit"])
 
 
 def is_loopback(host: str) -> bool:

@@ -37,9 +37,9 @@ class DrawSettings:
     def of(settings: Settings) -> DrawSettings:
         """Those of the command line, the environment and config.toml."""
         names = ("engine", "precision", "threads", "max_memory", "prediction", "vae", "preview_vae", "learn", "sticks")
-        folders = {name: None if settings[name] is None else str(settings[name]) for name in ("models", "store")}
-        embeddings = tuple(map(str, settings["embedding"]))
-        return DrawSettings(**{name: settings[name] for name in names}, **folders, embeddings=embeddings)
+        given: dict[str, Any] = {name: settings[name] for name in names}
+        given |= {name: None if settings[name] is None else str(settings[name]) for name in ("models", "store")}
+        return DrawSettings(**given, embeddings=tuple(map(str, settings["embedding"])))
 
     @property
     def places(self) -> Places:
