@@ -219,7 +219,11 @@ def test_a_picture_without_settings_is_offered_to_start_from(serve: Serve, chrom
         drop(page, "h1", png())
         expect(page.locator("#toasts")).to_contain_text("no settings")
         page.click("#toasts button")
-        expect(page.locator("#start-full")).to_be_visible()
+        expect(page.locator("#attached")).to_be_visible()
+        # From there to where it is painted on.
+        page.click("#attached-edit")
+        expect(page.locator("#mask")).to_be_focused()
+        expect(page.locator("#mask")).to_be_in_viewport()
 
 
 def test_settings_come_back_from_the_gallery(serve: Serve, chromium: Browser) -> None:
@@ -298,15 +302,17 @@ def test_a_finished_picture_is_where_the_next_begins(serve: Serve, chromium: Bro
         page = visit.tab()
         page.click("#gallery .tile")
         page.click("#viewer-start")
-        expect(page.locator("#start-full")).to_be_visible()
+        expect(page.locator("#attached")).to_be_visible()
         expect(page.locator("#viewer")).to_be_hidden()
+        expect(page.locator("#prompt")).to_be_focused()
         expect(page.locator("#size option").first).to_have_text("Like the picture")
         draw(page, "the same in blue")
         page.wait_for_selector(".stage.done")
         wish = served.worker.drawn[0][0]
         assert Image.open(io.BytesIO(wish.image)).size == (192, 256)
         assert wish.mask is None
-        page.click("#start-remove")
+        page.click("#attached-remove")
+        expect(page.locator("#attached")).to_be_hidden()
         draw(page, "without it")
         until(page, "document.querySelectorAll('#gallery li').length === 3")
     assert served.worker.drawn[1][0].image is None

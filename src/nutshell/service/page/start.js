@@ -30,14 +30,28 @@ export function startPicture({ onChange }) {
     Object.assign(shown, { width: canvas.width, height: canvas.height });
     shown.getContext("2d").drawImage(canvas, 0, 0);
     mask.resize(canvas.width, canvas.height);
+    attach(canvas);
     show(true);
-    byId("more").open = true;
-    byId("start").scrollIntoView({ block: "nearest" });
     return true;
+  }
+
+  // Small, beside the prompt: what is folded away must not surprise whoever draws.
+  function attach(canvas) {
+    const small = byId("attached-picture");
+    const side = Math.min(canvas.width, canvas.height);
+    const [left, top] = [(canvas.width - side) / 2, (canvas.height - side) / 2];
+    small.getContext("2d").drawImage(canvas, left, top, side, side, 0, 0, small.width, small.height);
+  }
+
+  function edit() {
+    byId("more").open = true;
+    byId("easel").scrollIntoView({ block: "center" });
+    byId("mask").focus({ preventScroll: true });
   }
 
   function show(yes) {
     present = yes;
+    byId("attached").hidden = !yes;
     byId("start-empty").hidden = yes;
     byId("start-full").hidden = !yes;
     if (!yes) mask.clear();
@@ -46,7 +60,7 @@ export function startPicture({ onChange }) {
 
   function remove() {
     show(false);
-    byId("start-choose").focus();
+    byId(byId("more").open ? "start-choose" : "prompt").focus();
   }
 
   byId("start-choose").addEventListener("click", () => file.click());
@@ -54,7 +68,8 @@ export function startPicture({ onChange }) {
     if (file.files[0]) use(file.files[0]);
     file.value = ""; // so that the same file can be chosen again
   });
-  byId("start-remove").addEventListener("click", remove);
+  for (const id of ["start-remove", "attached-remove"]) byId(id).addEventListener("click", remove);
+  byId("attached-edit").addEventListener("click", edit);
   byId("brush").addEventListener("input", (event) => {
     mask.share = event.target.value / 100;
     mask.paint();
