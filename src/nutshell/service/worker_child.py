@@ -154,7 +154,7 @@ def death_words(code: int) -> Text:
     if code == OUT_OF_MEMORY:
         return tr("the worker ran out of memory")
     if code >= 0:
-        return tr("the worker ended unexpectedly (status {code})", code=code)
+        return tr("the worker ended unexpectedly (exit code {code})", code=code)
     number = -code
     if number == signal.SIGKILL:
         return tr("the worker was killed, most likely because memory ran out (signal {number})", number=number)

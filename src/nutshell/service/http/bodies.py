@@ -14,7 +14,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from nutshell.language import Text, tr
+from nutshell.language import tr
 from nutshell.service.http.errors import HttpTrouble, trouble_of_fields
 from nutshell.service.wish import Limits
 
@@ -53,7 +53,7 @@ async def read_form(request: Request, most: int) -> dict[str, list[str | bytes]]
     except MultiPartException as error:
         raise HttpTrouble(400, tr("the form cannot be read: {reason}", reason=error.message)) from error
     except KeyError as error:
-        raise HttpTrouble(400, tr("the form cannot be read: {reason}", reason=Text("no boundary"))) from error
+        raise HttpTrouble(400, tr("the form cannot be read: {reason}", reason=tr("it names no boundary"))) from error
     fields: dict[str, list[str | bytes]] = {}
     try:
         for name, value in form.multi_items():

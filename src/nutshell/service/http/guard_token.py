@@ -37,7 +37,7 @@ _PAGE = """<!doctype html>
 <meta charset="utf-8"><meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
 <title>Nutshell</title>
 <h1>Nutshell</h1>
-<p>{wanted}: {how}.</p>
+<p>{wanted}</p>
 <form action="/" method="get">
 <input name="token" type="password" autocomplete="current-password" aria-label="{token}" autofocus>
 <button>{enter}</button>
@@ -119,7 +119,7 @@ def _refused(request: Request) -> Response:
     if _from_elsewhere(request):
         return _onward(_address(request, request.url.query), 401)
     say = translation(request)
-    words = {"wanted": _WANTED, "how": _HOW, "token": tr("token"), "enter": tr("enter")}
+    words = {"wanted": tr("{wanted}: {how}.", wanted=_WANTED, how=_HOW), "token": tr("token"), "enter": tr("enter")}
     page = {name: html.escape(say(text)) for name, text in words.items()}
     return HTMLResponse(_PAGE.format(language=say.language.replace("_", "-"), **page), 401, _CHALLENGE)
 
