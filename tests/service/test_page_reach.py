@@ -135,7 +135,11 @@ def test_the_keyboard_alone_draws_looks_and_closes(serve: Serve, chromium: Brows
                 page.keyboard.press("Tab")
             pytest.fail(f"Tab does not lead to #{id}")
 
-        page.keyboard.press("Tab")
+        expect(page.locator("#prompt")).to_be_focused()
+        for _ in range(10):
+            page.keyboard.press("Shift+Tab")
+            if page.evaluate("document.activeElement.matches('.skip')"):
+                break
         expect(page.locator(".skip")).to_be_in_viewport()
         page.keyboard.press("Enter")
         tab_to("prompt")

@@ -138,4 +138,7 @@ await words();
 build();
 switches();
 watchService();
+// Who has a keyboard may type at once; on a phone its keyboard would cover the page.
+if (matchMedia("(hover: hover) and (pointer: fine)").matches && document.activeElement === document.body)
+  byId("prompt").focus({ preventScroll: true });
 await Promise.all([load(), parts.following.refresh()]);
