@@ -9,7 +9,7 @@
 # --yes: install a missing Python or system library without asking.  --repair: prepare everything anew.
 set -eu
 
-NEED_MB=800 # measured: 430 MB installed, 125 MB downloaded and as much in pip's cache; byte code comes on top
+NEED_MB=800 # measured: 450 MB installed, 130 MB downloaded and as much in pip's cache; byte code comes on top
 NEWEST="python3.14 python3.13 python3.12 python3.11 python3.10"
 # What only shows when an engine's own libraries are loaded, without running its package's start-up code.
 TRIAL='
