@@ -128,6 +128,7 @@ def test_a_provider_takes_options() -> None:
 
 def test_without_onnxruntime_the_engine_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.delitem(sys.modules, "nutshell.engines.onnx_library", raising=False)
     with pytest.raises(EngineUnavailable) as caught:
         OnnxEngine()
     assert "pip install" in caught.value.hint

@@ -53,7 +53,7 @@ def serving(folder: Path, worker: Any = None, models: Models | None = None, **ch
         async with opened(options, worker, models or ToyModels()) as parts:
             config = uvicorn.Config(
                 guard(create_app(parts), options),
-                log_level="warning", lifespan="off", timeout_graceful_shutdown=1, **uvicorn_options(),
+                log_config=None, lifespan="off", timeout_graceful_shutdown=1, **uvicorn_options(),
             )  # fmt: skip
             server = uvicorn.Server(config)
             box.update(parts=parts, server=server, loop=asyncio.get_running_loop())

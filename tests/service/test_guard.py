@@ -453,7 +453,7 @@ def listening(options: ServiceOptions = OPTIONS, app: ASGIApp = echo, **changes:
     """The port of a real server whose patience is as told."""
     protocol = type("Hurried", (PatientProtocol,), changes)
     hurried = {**uvicorn_options(), "http": protocol, "timeout_keep_alive": 1}
-    config = uvicorn.Config(guard(app, options), log_level="critical", lifespan="off", **hurried)
+    config = uvicorn.Config(guard(app, options), log_config=None, lifespan="off", **hurried)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as here:
         thread = threading.Thread(target=lambda: asyncio.run(server.serve([here])), daemon=True)

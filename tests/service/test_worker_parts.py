@@ -149,7 +149,7 @@ def test_a_fault_keeps_its_class_and_sentences() -> None:
         (-signal.SIGSEGV, "crashed"),
         (-signal.SIGILL, "instruction"),
         (OUT_OF_MEMORY, "ran out of memory"),
-        (1, "status 1"),
+        (1, "exit code 1"),
     ],
 )
 def test_a_death_has_a_sentence(code: int, words: str) -> None:
