@@ -87,19 +87,19 @@ def test_a_picture_and_a_mask_reach_it(shared: Shared) -> None:
     shared(work)
 
 
-def test_a_cancel_is_heard_within_one_step(shared: Shared) -> None:
+def test_a_cancel_is_heard(shared: Shared) -> None:
     async def work(worker: ProcessWorker) -> None:
         said: list[Told] = []
 
         def tell(told: Told) -> None:
             said.append(told)
-            if isinstance(told, Step) and told.step == 2:
+            if isinstance(told, Step):
                 worker.cancel()
 
         with pytest.raises(Cancelled):
             await worker.draw(wish(steps=140, width=128, height=128), tell)
-        # One more step may have been under way.
-        assert [each.step for each in said if isinstance(each, Step)] in ([1, 2], [1, 2, 3])
+        # One more may have been told meanwhile.
+        assert len([each for each in said if isinstance(each, Step)]) <= 2
         assert isinstance((await drawn(worker, wish()))[-1], Drawn)
 
     shared(work)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import signal
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from nutshell.errors import NotEnoughMemory, UsageError
+from nutshell.errors import Cancelled, NotEnoughMemory, UsageError
 from nutshell.language import tr
 from nutshell.machine import Memory, machine_with
+from nutshell.pipeline import OnStep, Picture, Progress, Request
 from nutshell.service.wish import Wish
 from nutshell.service.worker import Drawn, Loading, Step, Told
 from nutshell.service.worker_child import death_words
@@ -32,7 +34,7 @@ from nutshell.service.worker_messages import (
 )
 from nutshell.service.worker_process import Desk
 from nutshell.service.worker_settings import DrawSettings
-from nutshell.service.worker_studio import Previews, Studio
+from nutshell.service.worker_studio import Previews, Seldom, Studio
 from nutshell.settings import resolve
 
 HEADERS = st.dictionaries(
@@ -229,6 +231,48 @@ def test_previews_cost_little_time() -> None:
         clock.now += 0.1
         spent += cost if previews.take(preview) else 0
     assert spent <= 0.04 * 100
+
+
+def test_steps_of_a_quick_model_are_told_now_and_then() -> None:
+    clock = Clock()
+    seldom = Seldom(clock)
+    told = 0
+    for _ in range(1000):
+        clock.now += 0.001
+        told += seldom.due()
+    # One second, twenty a second.
+    assert 18 <= told <= 21
+    clock.now += 0.06
+    assert seldom.due()
+
+
+class Counting:
+    """A model of a hundred steps that takes no time; done: how many of them."""
+
+    def __init__(self) -> None:
+        self.done = 0
+
+    def draw(self, request: Request, on_step: OnStep) -> Iterator[Picture]:
+        for step in range(1, 101):
+            self.done = step
+            on_step(Progress(step, 100, 1, 1, 0.1 * step, 1.0, lambda: Image.new("RGB", (8, 8))))
+        yield Picture(Image.new("RGB", (8, 8)), 1, {}, 1.0, 0)
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_cancel_is_heeded_at_every_step_and_the_last_step_is_told() -> None:
+    model = Counting()
+    studio = Studio(DrawSettings(), lambda settings, name, leaner: model)  # type: ignore[arg-type,return-value]
+    with pytest.raises(Cancelled):
+        studio.draw(Wish("p", "m"), False, lambda told: None, lambda: model.done == 3)
+    assert model.done == 3
+    said: list[Told] = []
+    studio.draw(Wish("p", "m"), False, said.append, lambda: False)
+    steps = [told.step for told in said if isinstance(told, Step)]
+    assert steps[0] == 1
+    assert steps[-1] == 100
 
 
 def test_settings_pass_to_the_process_whole() -> None:

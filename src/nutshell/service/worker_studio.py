@@ -47,11 +47,14 @@ class Studio:
         """Draw every picture of a wish. Raises what the pipeline raises, and Cancelled."""
         request = wish.request()
         model = self._take(wish.model, leaner, tell)
-        previews = Previews()
+        previews, seldom = Previews(), Seldom()
 
         def on_step(progress: Progress) -> None:
             _stop_if(cancelled)
-            preview = previews.take(progress.preview) if wish.previews and progress.step < progress.total else b""
+            last = progress.step == progress.total
+            preview = previews.take(progress.preview) if wish.previews and not last else b""
+            if not (seldom.due() or preview or last):
+                return
             tell(
                 Step(progress.step, progress.total, progress.picture, progress.pictures, progress.seconds_left, preview)
             )
@@ -127,6 +130,26 @@ class Previews:
         done = self.clock()
         self._next = done + max(self._least_seconds, (done - begun) / self._share)
         return file.getvalue()
+
+
+@dataclass
+class Seldom:
+    """Says when a step is to be told: of a small model fifty are done in a second, and each takes the web side's time.
+
+    clock: seconds, from any beginning.
+    """
+
+    clock: Callable[[], float] = time.perf_counter
+    least_seconds: float = 0.05
+    _next: float = field(default=0.0, init=False)
+
+    def due(self) -> bool:
+        """Whether the last that was told is long enough ago."""
+        now = self.clock()
+        if now < self._next:
+            return False
+        self._next = now + self.least_seconds
+        return True
 
 
 def _stop_if(cancelled: Callable[[], bool]) -> None:
