@@ -17,9 +17,11 @@ from diffusers import AutoencoderTiny  # noqa: E402
 from scipy.ndimage import gaussian_filter  # noqa: E402
 
 from tests.training.fake_art import fake_world, write_art  # noqa: E402
+from training.autoencoder import smooth  # noqa: E402
 from training.autoencoder.metrics import psnr_db, ssim, structure_loss  # noqa: E402
 from training.autoencoder.network import build, encode, normalize, round_trip, to_unit  # noqa: E402
 from training.autoencoder.settings import load_autoencoder_settings  # noqa: E402
+from training.autoencoder.smooth import roughness  # noqa: E402
 from training.autoencoder.train import learn, report, save, statistics  # noqa: E402
 from training.scenes import pool as pool_module  # noqa: E402
 from training.scenes.drafts import Drafts  # noqa: E402
@@ -148,3 +150,27 @@ def test_training_learns_resumes_and_saves_what_diffusers_opens(pool: Pool, tmp_
     assert float(latents.std()) == pytest.approx(1, abs=0.02)
     assert float(latents.mean()) == pytest.approx(0, abs=0.02)
     assert report(loaded.to(memory_format=torch.channels_last), pictures)["psnr_db"] == pytest.approx(trained, abs=1)
+
+
+def test_roughness_is_what_a_blur_takes_away() -> None:
+    torch.manual_seed(0)
+    assert float(roughness(torch.randn(8, 1, 64, 64))) == pytest.approx(8 / 9, abs=0.02)
+    wave = torch.sin(torch.arange(64) / 10).expand(1, 1, 64, 64)
+    assert float(roughness(wave)) < 0.001
+    assert float(roughness(torch.ones(1, 1, 8, 8))) == 0
+
+
+def test_smoothing_leaves_the_colours_and_takes_the_noise(pool: Pool, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    threads = torch.get_num_threads()
+    training = replace(SETTINGS.training, batch=4, crop_pixels=64, ema=0.8)
+    pictures = pool.pictures(list(range(8)))
+    model = learn(build(SMALL), pool, pictures[:2], training, SETTINGS.loss, tmp_path, 0.1, resume=False)
+    before = encode(model, pictures)
+    smoothing = replace(SETTINGS.smoothing, rough=3.0, held=3.0)
+    smoother = smooth.learn(model, pool, pictures[:2], training, SETTINGS.loss, smoothing, tmp_path, 0.1, resume=False)
+    torch.set_num_threads(threads)
+    after = encode(smoother, pictures)
+    assert float(roughness(after[:, 3:])) < 0.8 * float(roughness(before[:, 3:]))
+    assert (after[:, :3] - before[:, :3]).abs().mean() < 0.2 * before[:, :3].std()
+    assert [row.split(",")[1] for row in (tmp_path / "progress.csv").read_text().splitlines()][-1] == "3"

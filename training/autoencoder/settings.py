@@ -45,12 +45,25 @@ class LossSettings:
 
 
 @dataclass(frozen=True)
+class Smoothing:
+    """Budget and weights of `smooth.py`; see the comments in `autoencoder.toml`."""
+
+    minutes: float
+    learning_rate: float
+    noise: float
+    half_size: float
+    held: float
+    rough: float
+
+
+@dataclass(frozen=True)
 class AutoencoderSettings:
     """The whole recipe."""
 
     network: NetworkSettings
     training: TrainingSettings
     loss: LossSettings
+    smoothing: Smoothing
 
 
 def load_autoencoder_settings(path: Path = HERE / "autoencoder.toml") -> AutoencoderSettings:
@@ -58,5 +71,8 @@ def load_autoencoder_settings(path: Path = HERE / "autoencoder.toml") -> Autoenc
     table = tomllib.loads(path.read_text(encoding="utf-8"))
     network = {name: tuple(value) if isinstance(value, list) else value for name, value in table["network"].items()}
     return AutoencoderSettings(
-        NetworkSettings(**network), TrainingSettings(**table["training"]), LossSettings(**table["loss"])
+        NetworkSettings(**network),
+        TrainingSettings(**table["training"]),
+        LossSettings(**table["loss"]),
+        Smoothing(**table["smoothing"]),
     )

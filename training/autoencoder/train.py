@@ -44,10 +44,14 @@ def loss_of(model: nn.Module, batch: tuple[Tensor, ...], settings: LossSettings)
         spread = latents.detach().float().std(dim=(0, 2, 3), keepdim=True)
         noisy = latents + settings.noise * spread * torch.randn_like(latents, dtype=torch.float32)
         y = model.decode(noisy).sample
-    y = y.float()
-    edges = l1_loss(y.diff(dim=2), x.diff(dim=2)) + l1_loss(y.diff(dim=3), x.diff(dim=3))
     held = l1_loss(latents[:, :3].float(), avg_pool2d(x, 8))
-    return l1_loss(y, x) + settings.edges * edges + settings.structure * structure_loss(y, x) + anchor.mean() * held
+    return difference(y.float(), x, settings) + anchor.mean() * held
+
+
+def difference(y: Tensor, x: Tensor, settings: LossSettings) -> Tensor:
+    """How far pictures (n, 3, h, w) in -1..1 are from those they should be."""
+    edges = l1_loss(y.diff(dim=2), x.diff(dim=2)) + l1_loss(y.diff(dim=3), x.diff(dim=3))
+    return l1_loss(y, x) + settings.edges * edges + settings.structure * structure_loss(y, x)
 
 
 def statistics(latents: Tensor) -> tuple[Tensor, Tensor]:
