@@ -194,7 +194,7 @@ def record(process: int, folder: Path, **changes: Any) -> Record:
 
 
 @contextlib.contextmanager
-def sleeping(code: str = "") -> Iterator[subprocess.Popen[bytes]]:
+def sleeping(code: str = "pass") -> Iterator[subprocess.Popen[bytes]]:
     words = [sys.executable, "-c", f"import signal, time; {code}; print(flush=True); time.sleep(600)"]
     with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -144,11 +144,14 @@ def test_the_keyboard_alone_draws_looks_and_closes(serve: Serve, chromium: Brows
         page.keyboard.press("Enter")
         tab_to("prompt")
         page.keyboard.type("a star")
+        # Long enough to be stopped on any machine.
+        page.evaluate("document.getElementById('steps').value = 140")
         page.keyboard.press("Control+Enter")
         page.wait_for_selector(CANVAS)
         page.keyboard.press("Escape")
         expect(page.locator(".stage")).to_have_count(0)
         assert page.input_value("#prompt") == "a star"
+        page.evaluate("document.getElementById('steps').value = ''")
         tab_to("draw")
         page.keyboard.press("Enter")
         page.wait_for_selector(".stage.done")

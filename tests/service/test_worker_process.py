@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,10 @@ def test_a_wish_is_drawn_and_told_in_order(shared: Shared) -> None:
         await worker.unload()
         assert (worker.pid, worker.loaded, worker.memory_bytes) == (None, None, 0)
         said = await drawn(worker, toy_wish(steps=2, count=2, seed=7))
-        assert kinds(said) == ["Loading", "Step", "Step", "Drawn", "Step", "Step", "Drawn"]
+        # Steps that follow one another quickly are not all told, but the last of each picture is.
+        assert [kind for kind, _ in groupby(kinds(said))] == ["Loading", "Step", "Drawn", "Step", "Drawn"]
+        steps = [(each.picture, each.step) for each in said if isinstance(each, Step)]
+        assert {(1, 1), (1, 2), (2, 2)} <= set(steps)
         pictures = [each for each in said if isinstance(each, Drawn)]
         assert [each.parameters["seed"] for each in pictures] == [7, 8]
         with Image.open(io.BytesIO(pictures[1].png)) as image:
