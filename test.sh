@@ -40,4 +40,6 @@ cores=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 workers=$cores
 [ "$workers" -le 4 ] || workers=4 # the largest tests take some gigabytes
 export HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 OMP_NUM_THREADS="${OMP_NUM_THREADS:-$((cores / workers))}"
+# Seconds that the service is put under load, 0 for a short look.
+export NUTSHELL_SOAK="${NUTSHELL_SOAK:-60}"
 exec "$venv/bin/python" -m pytest -n "$workers" --dist loadfile "$@"

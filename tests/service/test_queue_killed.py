@@ -19,7 +19,7 @@ from tests.service import queue_life
 from tests.service.queue_kit import opened, pixels, within
 from tests.service.toy import ToyWorker
 
-LIVES = 100 if os.environ.get("NUTSHELL_SOAK") else 20
+LIVES = 100 if int(os.environ.get("NUTSHELL_SOAK", "0")) else 20
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL") or sys.platform == "win32", reason="there is no SIGKILL here")

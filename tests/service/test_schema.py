@@ -1,6 +1,6 @@
 """Every address with whatever its description allows, and what it does not: nothing makes the service fail.
 
-NUTSHELL_SOAK=seconds takes that many examples for each address instead of a few.
+NUTSHELL_SOAK=60, which test.sh sets, takes that many examples for each address instead of a few.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The whole service under load: nothing lost, nothing twice, no growth, whatever is killed.
 
-Short by default. NUTSHELL_SOAK=60 has 200 clients draw for 60 s with the built-in model, and kills a hundred times.
+Short by themselves. NUTSHELL_SOAK=60, which test.sh sets, has 200 clients draw for 60 s with the built-in model, and
+kills a hundred times.
 """
 
 from __future__ import annotations
