@@ -140,13 +140,8 @@ class _Server(uvicorn.Server):
 
     def __init__(self, app: Any, on_ready: Callable[[], None]) -> None:
         given: dict[str, Any] = {
-            "http": "h11",
-            "ws": "none",
             "lifespan": "off",
             "log_config": None,
-            # Whoever sends X-Forwarded-For would be whoever they like.
-            "proxy_headers": False,
-            "server_header": False,
             "timeout_graceful_shutdown": _GOODBYE_SECONDS,
             **uvicorn_options(),
         }
