@@ -177,13 +177,17 @@ class Gallery:
     def usage(self) -> Usage:
         """How full it is."""
         pictures, total, favourites = self._store.run(_sums)
-        note = None
-        if favourites >= self._limit_bytes:
-            note = tr(
-                "the favourites alone fill the gallery ({bytes:.0f} of {limit:.0f} MB): only the newest other picture "
-                "is kept", bytes=favourites / 1e6, limit=self._limit_bytes / 1e6,
-            )  # fmt: skip
-        return Usage(pictures, total, favourites, self._limit_bytes, note)
+        return Usage(pictures, total, favourites, self._limit_bytes, self._note(favourites))
+
+    def _note(self, favourite_bytes: int) -> Text | None:
+        if favourite_bytes < self._limit_bytes:
+            return None
+        return tr(
+            "the favourites alone fill the gallery ({bytes:.0f} of {limit:.0f} MB): only the newest other picture "
+            "is kept",
+            bytes=favourite_bytes / 1e6,
+            limit=self._limit_bytes / 1e6,
+        )
 
     def _discard(self, id: str) -> None:
         # The file first: a row without a file is dropped by `open`, a file without a row would come back.
@@ -193,9 +197,10 @@ class Gallery:
     def _make_room(self, newest: Item) -> None:
         """Down to the limit. The newest stays in any case: somebody waits for it."""
         try:
-            for id in self._store.run(lambda database: _oldest(database, self._limit_bytes, newest.number)):
+            _, total, favourites = self._store.run(_sums)
+            for id in self._store.run(lambda database: _oldest(database, total - self._limit_bytes, newest.number)):
                 self._discard(id)
-            note = self.usage().note
+            note = self._note(favourites)
             if note is not None and not self._full:
                 _LOG.warning("%s", note)
             self._full = note is not None
@@ -284,17 +289,16 @@ def _sums(database: sqlite3.Connection) -> tuple[int, int, int]:
     return row[0], row[1], row[2]
 
 
-def _oldest(database: sqlite3.Connection, limit_bytes: int, newest: int) -> list[str]:
-    """The ids that have to go."""
-    _, total, _ = _sums(database)
-    going = []
-    if total > limit_bytes:
+def _oldest(database: sqlite3.Connection, excess_bytes: int, newest: int) -> list[str]:
+    """The ids that have to go, so that so many bytes are free again."""
+    going: list[str] = []
+    if excess_bytes > 0:
         rows = database.execute(
             "SELECT id, bytes FROM pictures WHERE NOT favourite AND number <> ? ORDER BY number", (newest,)
         )
         for id, size in rows:
-            if total <= limit_bytes:
+            if excess_bytes <= 0:
                 break
             going.append(id)
-            total -= size
+            excess_bytes -= size
     return going
