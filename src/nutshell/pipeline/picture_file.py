@@ -39,7 +39,7 @@ def open_picture(path: Path) -> Image.Image:
                         tr("make it smaller first"),
                     )
                 image.load()
-                return _eight_bits(image.copy())
+                return eight_bits(image.copy())
     except UnidentifiedImageError:
         if path.stat().st_size == 0:
             raise UsageError(tr("{path} is empty", path=path), _FORMATS_HINT) from None
@@ -54,7 +54,7 @@ def open_picture(path: Path) -> Image.Image:
         ) from error
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
+def eight_bits(image: Image.Image) -> Image.Image:
     """16-bit grey as 8-bit; Pillow's own conversion would make nearly all of it white."""
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format in (None, "PNG", "TIFF", "PPM")):
         return image.convert("I").point(lambda value: value * (1 / 256)).convert("L")

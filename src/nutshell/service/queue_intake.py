@@ -21,7 +21,7 @@ def checked(wish: Wish, models: Models, limits: Limits) -> tuple[Wish, str]:
     if (wish.width is None) != (wish.height is None):
         _both_sides(wish, models).check(limits)
     if wish.seed is None:
-        return wish.with_seed(secrets.randbelow(2**32)), ""
+        return replace(wish, seed=secrets.randbelow(2**32)), ""
     return wish, _share(wish)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import threading
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from PIL import Image
@@ -13,6 +14,7 @@ from PIL import Image
 from nutshell.errors import UsageError
 from nutshell.language import Text, tr
 from nutshell.pipeline import Request
+from nutshell.pipeline.picture_file import eight_bits
 from nutshell.sampling import find_sampler
 
 # Held where the web side decodes pictures that were sent: a hundred kilobytes may be a hundred megabytes of pixels, and
@@ -93,10 +95,6 @@ class Wish:
         }
         return Request(image=_decoded("image", self.image), mask=_decoded("mask", self.mask), **given)
 
-    def with_seed(self, seed: int) -> Wish:
-        """The same with its seed settled."""
-        return replace(self, seed=seed)
-
     def to_json(self) -> dict[str, Any]:
         """All but the pictures' bytes."""
         return {key: value for key, value in asdict(self).items() if key not in _BYTES}
@@ -120,11 +118,8 @@ def _check_picture(field: str, data: bytes, limits: Limits) -> None:
     """By its header alone: nothing is decoded before its size is known."""
     if len(data) > limits.input_bytes:
         raise _too_much(field, tr("bytes"), len(data), limits.input_bytes)
-    try:
-        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP")) as image:
-            pixels = image.width * image.height
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise _not_a_picture(field) from error
+    with _opened(field, data) as image:
+        pixels = image.width * image.height
     if pixels > limits.input_pixels:
         raise _too_much(field, tr("pixels"), pixels, limits.input_pixels)
 
@@ -132,15 +127,20 @@ def _check_picture(field: str, data: bytes, limits: Limits) -> None:
 def _decoded(field: str, data: bytes | None) -> Image.Image | None:
     if data is None:
         return None
+    with _opened(field, data) as image:
+        image.load()
+        return eight_bits(image.copy())
+
+
+@contextlib.contextmanager
+def _opened(field: str, data: bytes) -> Iterator[Image.Image]:
+    """Its header is read; what goes wrong in the block, too, is the file's fault."""
     try:
         with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP")) as image:
-            image.load()
-            return image.copy()
+            yield image
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise _not_a_picture(field) from error
-
-
-def _not_a_picture(field: str) -> UsageError:
-    return UsageError(
-        tr("{field} is not a picture that can be read", field=field), tr("send a PNG, JPEG or WebP file"), field=field
-    )
+        raise UsageError(
+            tr("{field} is not a picture that can be read", field=field),
+            tr("send a PNG, JPEG or WebP file"),
+            field=field,
+        ) from error

@@ -1,0 +1,34 @@
+"""What a client sends, decoded."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nutshell.errors import UsageError
+from nutshell.service.wish import Limits, Wish
+
+
+def png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def test_sixteen_bits_of_grey_are_not_all_white() -> None:
+    ramp = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+    wish = Wish("p", "m", image=png(Image.new("RGB", (8, 8))), mask=png(Image.fromarray(ramp)))
+    wish.check(Limits())
+    mask = wish.request().mask
+    assert mask is not None
+    assert np.abs(np.asarray(mask, np.float32) - ramp / 256).max() <= 1
+
+
+@pytest.mark.parametrize("data", [b"", b"GIF89a", png(Image.new("L", (8, 8)))[:40]])
+def test_what_is_no_picture_is_told_by_its_field(data: bytes) -> None:
+    with pytest.raises(UsageError, match="not a picture") as caught:
+        Wish("p", "m", image=data).check(Limits())
+    assert caught.value.field == "image"
