@@ -54,6 +54,7 @@ class Smoothing:
     half_size: float
     held: float
     rough: float
+    beyond: float
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,12 @@
 
 Trained for the picture alone, the channel that is left beside the three colours fills with detail as fine as the
 latents' own grid: four fifths of its power in the shortest waves. A small denoiser cannot predict that, draws it as
-noise, and the decoder makes blotches of it. So training goes on with three terms more (`Smoothing`): much noise on the
+noise, and the decoder makes blotches of it. So training goes on with more terms (`Smoothing`): much noise on the
 latents, which limits what they can say and has the decoder clean what it is given; a penalty on what a blur takes out
-of the fourth channel; and pictures of half the size from latents of half the size (scale equivariance, Skorokhodov et
-al. 2025, arXiv:2502.14831). The first three channels are held to what they were, so that a denoiser that was trained
-on the old latents has little to learn anew.
+of the fourth channel, and one on values beyond `REACH`, or the channel would grow until noise and blur no longer
+matter; and pictures of half the size from latents of half the size (scale equivariance, Skorokhodov et al. 2025,
+arXiv:2502.14831). The first three channels are held to what they were, so that a denoiser that was trained on the old
+latents has little to learn anew.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from random import Random
 import torch
 from diffusers import AutoencoderTiny
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, l1_loss
+from torch.nn.functional import avg_pool2d, l1_loss, relu
 
 from training.autoencoder.network import WEIGHTS, encode, to_unit
 from training.autoencoder.settings import LossSettings, Smoothing, TrainingSettings, load_autoencoder_settings
@@ -34,13 +35,19 @@ from training.scenes.pool import Pool, draw_pool
 COLOURS = 3
 """The channels that lie near the mean colour of their pixels."""
 
+REACH = 1.5
+"""How far the fourth channel may go unpunished; the others have a deviation of 1."""
+
+
+def rough_power(latents: Tensor) -> Tensor:
+    """The mean square of what a blur over 3x3 takes away from latents (n, c, h, w)."""
+    return (latents[:, :, 1:-1, 1:-1] - avg_pool2d(latents, 3, stride=1)).square().mean()
+
 
 def roughness(latents: Tensor) -> Tensor:
-    """The share of the power of latents (n, c, h, w) that a blur over 3x3 takes away; 0.89 for white noise."""
-    inner = latents[:, :, 1:-1, 1:-1]
-    rough = inner - avg_pool2d(latents, 3, stride=1)
+    """The share of their power that a blur over 3x3 takes away; 0.89 for white noise."""
     centred = latents - latents.mean(dim=(0, 2, 3), keepdim=True)
-    return rough.square().mean() / centred.square().mean().clamp(min=1e-6)
+    return rough_power(latents) / centred.square().mean().clamp(min=1e-6)
 
 
 def loss_of(model: nn.Module, x: Tensor, earlier: nn.Module, loss: LossSettings, smoothing: Smoothing) -> Tensor:
@@ -49,14 +56,15 @@ def loss_of(model: nn.Module, x: Tensor, earlier: nn.Module, loss: LossSettings,
         latents = model.encode(x).latents
         with torch.no_grad():
             before = earlier(x)
-        spread = latents.detach().float().std(dim=(0, 2, 3), keepdim=True)
         amount = smoothing.noise * torch.rand(len(x), 1, 1, 1, device=x.device)
-        noisy = latents + amount * spread * torch.randn_like(latents, dtype=torch.float32)
+        noisy = latents + amount * torch.randn_like(latents, dtype=torch.float32)
         y = model.decode(noisy).sample
         small = model.decode(avg_pool2d(noisy, 2)).sample
     told = difference(y.float(), x, loss) + smoothing.half_size * difference(small.float(), avg_pool2d(x, 2), loss)
     held = l1_loss(latents[:, :COLOURS].float(), before[:, :COLOURS].float())
-    return told + smoothing.held * held + smoothing.rough * roughness(latents[:, COLOURS:].float())
+    detail = latents[:, COLOURS:].float()
+    beyond = relu(detail.abs() - REACH).square().mean()
+    return told + smoothing.held * held + smoothing.rough * rough_power(detail) + smoothing.beyond * beyond
 
 
 def learn(model: AutoencoderTiny, pool: Pool | Live, unseen: Tensor, training: TrainingSettings, loss: LossSettings,
