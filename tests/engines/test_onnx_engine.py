@@ -42,11 +42,12 @@ def test_loading_does_not_copy_the_weights(dtype: str, kind: str) -> None:
         [sys.executable, str(script), dtype, kind], capture_output=True, text=True, check=False, timeout=120
     )
     assert done.returncode == 0, done.stderr
-    weights, loaded, ran = map(int, done.stdout.split())
+    weights, loaded, ran, most = map(int, done.stdout.split())
     if kind == "lean":
         assert loaded < 0.1 * weights
-        # Half-precision weights are widened while they are used, a few at a time.
-        assert ran < (0.2 if dtype == "F32" else 0.8 * 2) * weights
+        # Half-precision weights are widened while they are used, a piece at a time.
+        assert ran < 0.2 * weights
+        assert most < 0.5 * weights
     else:
         # Packed and blocked copies, but never all of them twice.
         assert loaded < 1.2 * weights
