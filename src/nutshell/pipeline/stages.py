@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from nutshell.engines import Session
 from nutshell.networks.ops import Network
 from nutshell.pipeline.opened import Engines
+from nutshell.pipeline.page_window import page_window
 from nutshell.plan import Plan
 from nutshell.weights import Part
 
@@ -33,10 +34,15 @@ class Stages:
         """The compiled `network`. After the block it is freed if the plan is staged, else kept."""
         session = self._take(network, plan)
         try:
-            yield session
+            with self._within(plan, network.part):
+                yield session
         finally:
             if plan.staged:
                 self._drop(network.part)
+
+    def _within(self, plan: Plan, part: str) -> AbstractContextManager[None]:
+        """Weights that are used in place take no more than the plan's ceiling leaves."""
+        return page_window(plan.ceiling_bytes, self._parts[part].release) if plan.lean else nullcontext()
 
     def close(self) -> None:
         """Free everything."""

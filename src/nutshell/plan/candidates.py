@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nutshell.language import Text, tr
 from nutshell.plan.learn import Ratio, Ratios, ratio_key
@@ -95,7 +95,7 @@ def _ways(
                 offer,
                 name,
                 staged,
-                Memory(int(memory.need_bytes * ratio.memory), memory.device_bytes),
+                replace(memory, need_bytes=int(memory.need_bytes * ratio.memory)),
                 Seconds(
                     speed.load, speed.step * ratio.seconds, speed.load + (speed.total - speed.load) * ratio.seconds
                 ),

@@ -22,8 +22,9 @@ class Habit:
 
     base_bytes: of the process with the engine loaded, Python and all. packed: copies of the weights that stay, in
     the working precision. making: those while a stage is compiled. activations: times what is alive at once.
-    mapped: the stored weights stay in use, so their pages stay resident while there is room. Those in half precision
-    are widened at each pass, all of them at its beginning, while half of the file's pages are still there.
+    mapped: the stored weights stay in use, so their pages stay resident. window: or only this many bytes of them, for
+    they are dropped as the run goes on where there is no room for all. widened: bytes of weights in half precision
+    that are in float32 at a time.
     """
 
     base_bytes: int
@@ -31,25 +32,29 @@ class Habit:
     making: float
     activations: float
     mapped: bool = False
+    window: int = 0
+    widened: int = 0
 
 
 _HABITS = {
     "openvino": Habit(180_000_000, 1.02, 1.02, 1.1),
     "onnx": Habit(150_000_000, 1.25, 2.0, 1.85),
     "torch": Habit(420_000_000, 1.0, 1.0, 2.5),
-    "numpy": Habit(110_000_000, 0.1, 0.1, 8.0, mapped=True),
+    "numpy": Habit(110_000_000, 0.1, 0.1, 8.0, mapped=True, widened=60_000_000),
 }
-_LEAN = Habit(150_000_000, 0.0, 0.0, 1.5, mapped=True)
+_LEAN = Habit(100_000_000, 0.0, 0.0, 1.15, mapped=True, window=48_000_000, widened=28_000_000)
 # Host side of a process that computes on a card: the libraries of the card are large.
 _CARD_BASE_BYTES = 1_200_000_000
 
 
 @dataclass(frozen=True)
 class Memory:
-    """need_bytes: peak of resident main memory. device_bytes: peak on a card, 0 without one of its own memory."""
+    """need_bytes: peak of resident main memory. device_bytes: peak on a card, 0 without one of its own memory.
+    spare_bytes: pages of files that stay, too, where there is room for them."""
 
     need_bytes: int
     device_bytes: int = 0
+    spare_bytes: int = 0
 
 
 def peak_memory(stages: Iterable[StageNeed], offer: Offer, precision: str, staged: bool, held_bytes: int = 0) -> Memory:
@@ -58,11 +63,16 @@ def peak_memory(stages: Iterable[StageNeed], offer: Offer, precision: str, stage
     habit = _LEAN if offer.lean else _HABITS[offer.engine]
     if offer.memory_bytes is None:
         base = max(habit.base_bytes, held_bytes)
-        return Memory(base + _most(stages, habit, precision, staged))
+        need = base + _most(stages, habit, precision, staged)
+        return Memory(need, spare_bytes=max((_spare(stage, habit) for stage in stages), default=0))
     # The file's pages are read once on their way to the card.
     base = max(_CARD_BASE_BYTES, held_bytes)
     host = base + max((stage.weight_bytes for stage in stages), default=0)
     return Memory(host, _CONTEXT_BYTES + _most(stages, habit, precision, staged, stored=False))
+
+
+def _spare(stage: StageNeed, habit: Habit) -> int:
+    return max(0, stage.weight_bytes - habit.window) if habit.window else 0
 
 
 def _most(stages: tuple[StageNeed, ...], habit: Habit, precision: str, staged: bool, stored: bool = True) -> int:
@@ -70,12 +80,13 @@ def _most(stages: tuple[StageNeed, ...], habit: Habit, precision: str, staged: b
     held, peak, widest = 0.0, 0.0, 0.0
     for stage in stages:
         weights = stage.parameters * VALUE_BYTES[precision]
-        mapped = stage.weight_bytes if habit.mapped else 0
+        mapped = stage.weight_bytes - _spare(stage, habit) if habit.mapped else 0
         kept = weights * habit.packed + _STAGE_BYTES + mapped
-        making = weights * habit.making + _STAGE_BYTES + (stage.weight_bytes if stored else 0)
+        read = mapped if habit.mapped else stage.weight_bytes
+        making = weights * habit.making + _STAGE_BYTES + (read if stored else 0)
         running = stage.activation_bytes * VALUE_BYTES[_activation(precision)] / VALUE_BYTES["f32"] * habit.activations
-        if habit.mapped and stage.weight_bytes < VALUE_BYTES["f32"] * stage.parameters:
-            running += VALUE_BYTES["f32"] * stage.parameters - mapped / 2
+        if stage.weight_bytes < VALUE_BYTES["f32"] * stage.parameters:
+            running += habit.widened
         peak = max(peak, held + making, held + kept + running)
         widest = max(widest, running)
         if not staged:

@@ -113,7 +113,7 @@ def make_plan(
         precision=chosen.precision,
         threads=_threads(chosen, machine, threads),
         staged=chosen.staged,
-        need_bytes=chosen.memory.need_bytes,
+        need_bytes=min(ceiling, chosen.memory.need_bytes + chosen.memory.spare_bytes),
         reasons=reasons_of(chosen, installed, ceiling, max_memory, guessed),
         device=chosen.offer.device,
         device_title=chosen.offer.title,
