@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from nutshell.store import Found
 
 DESCRIPTION = tr(
-    "Make a model's calibration card, by which it draws in eight bits: some pictures are drawn, every layer is watched, "
-    "and what eight bits cost is measured. The model's files stay as they are. It may take from a minute to hours; "
-    "stopped with Ctrl-C, the same command goes on after the last picture."
+    "Make a model's calibration card, by which it draws in eight bits: some pictures are drawn, every layer is "
+    "watched, and what eight bits cost is measured. The model's files stay as they are. It may take from a minute to "
+    "hours; stopped with Ctrl-C, the same command goes on after the last picture."
 )
 EXAMPLES = """\
   nutshell calibrate artist

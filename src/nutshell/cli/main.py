@@ -69,10 +69,9 @@ def _dispatch(words: list[str], signals: Signals, load: Callable[..., Any] | Non
         command = "generate"
     # A word of Python's own cannot name a module that others import.
     module = importlib.import_module(f"nutshell.cli.{command}" + ("_" if iskeyword(command) else ""))
-    wanted: dict[str, Any] = {
-        "generate": {"load": load, "signals": signals},
-        "calibrate": {"signals": signals},
-    }.get(command, {})
+    wanted: dict[str, Any] = {} if command not in ("generate", "calibrate") else {"signals": signals}
+    if command == "generate":
+        wanted["load"] = load
     code: int = module.main(words, **wanted)
     return code
 

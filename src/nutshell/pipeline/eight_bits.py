@@ -9,12 +9,11 @@ from nutshell.errors import NutshellError, UnsupportedModel
 from nutshell.language import Text, tr
 from nutshell.machine import Cpu
 from nutshell.networks.ops import Network
+from nutshell.plan.memory import QUANTIZED_AT_ONCE
 from nutshell.plan.need import NO_SCALES
 from nutshell.quantization import FULL_WEIGHT, SAFE_WEIGHT, CalibrationCard, Scales, quantized, with_int8_linears
 from nutshell.weights import Part
 
-# So much of a file may be in memory while its weights are quantized; a large layer has some 50 MB.
-_RELEASE_BYTES = 64_000_000
 _ADDS_UP = {"avx512_vnni", "avx_vnni", "amx_int8"}
 
 
@@ -64,7 +63,7 @@ def _releasing(part: Part) -> Callable[[int], None]:
     def after(count: int) -> None:
         nonlocal read
         read += count
-        if read >= _RELEASE_BYTES:
+        if read >= QUANTIZED_AT_ONCE:
             read = 0
             part.release()
 

@@ -10,6 +10,9 @@ from nutshell.plan.offers import Offer
 
 VALUE_BYTES = {"f32": 4, "f16": 2, "bf16": 2, "int8": 1}
 
+# So much of a file is in memory at most while its weights are quantized; then its pages are handed back.
+QUANTIZED_AT_ONCE = 64_000_000
+
 # What every loaded stage takes beside its weights: the graph, buffers of the runtime.
 _STAGE_BYTES = 15_000_000
 # PyTorch's context on a card, which is none of the process's own memory.
@@ -76,7 +79,8 @@ def _most(
         mapped = stage.weight_bytes if habit.mapped else 0
         made = _made_bytes(stage, precision)
         kept = weights * habit.packed + made + _STAGE_BYTES + mapped
-        making = weights * habit.making + made + _STAGE_BYTES + (stage.weight_bytes if stored else 0)
+        read = min(stage.weight_bytes, QUANTIZED_AT_ONCE) if precision == "int8" else stage.weight_bytes
+        making = weights * habit.making + made + _STAGE_BYTES + (read if stored else 0)
         # Between the layers of an int8 network values go in half precision or float32; the larger is reckoned.
         running = (
             stage.activation_bytes

@@ -194,7 +194,7 @@ def _part(table: Any) -> CardPart:
 
 def _layer(row: Any) -> CardLayer:
     scale = _number(row["scale"])
-    if scale <= 0 or float(np.float32(scale)) != scale:
+    if not 0 < scale <= float(np.finfo(np.float32).max) or float(np.float32(scale)) != scale:
         raise ValueError("a scale is no positive number in single precision")
     share = _number(row["share"])
     if not 0 <= share <= 1:
