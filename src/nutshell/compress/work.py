@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,12 @@ from nutshell.files import write_bytes
 from nutshell.quantization import Histogram, Noise, Noises, Record, Seen
 
 FORMAT = 1
+
+# What reading a zip file of arrays raises where its bytes are not what was written.
+_DAMAGED = (
+    *(OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError),
+    *(ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, MemoryError),
+)
 Array = npt.NDArray[Any]
 
 
@@ -70,7 +77,7 @@ class Work:
 def take_up(path: Path | None, subject: str) -> Work:
     """The work that was begun on `subject`; a new one where there is none, or only a damaged file."""
     if path is not None:
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, IndexError, EOFError, zipfile.BadZipFile):
+        with contextlib.suppress(*_DAMAGED):
             with np.load(path, allow_pickle=False) as stored:
                 work = _read(json.loads(stored["meta"].tobytes()), stored)
             if work.subject == subject:
