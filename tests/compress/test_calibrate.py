@@ -96,16 +96,16 @@ class Stop(Exception):
     """Somebody pressed Ctrl-C."""
 
 
-@pytest.mark.parametrize("after", [0.3, 0.7])
 def test_work_that_was_stopped_goes_on_and_gives_the_same_card(
-    artist: Path, card: CalibrationCard, tmp_path: Path, after: float
+    artist: Path, card: CalibrationCard, tmp_path: Path
 ) -> None:
+    """Stopped in the second picture each time, and after the first measurement."""
     told: list[tuple[str, float]] = []
 
     def stop_in(phase: str) -> Callable[[Text, int, int], None]:
         def tell(what: Text, done: int, total: int) -> None:
             told.append((what, done / total))
-            if what == phase and done / total >= after:
+            if what == phase and (done > total / 2 or (done and phase.startswith("measuring"))):
                 raise Stop
 
         return tell
@@ -113,7 +113,7 @@ def test_work_that_was_stopped_goes_on_and_gives_the_same_card(
     for phase in ("watching layers", "weighing layers", "measuring pictures in eight bits"):
         with pytest.raises(Stop):
             calibrate(artist, work_folder=tmp_path, on_progress=stop_in(phase), **SMALL)
-        assert len(list(tmp_path.iterdir())) == 1 or phase == "watching layers"
+        assert len(list(tmp_path.iterdir())) == 1
     begun = len(told)
     again = calibrate(artist, work_folder=tmp_path, on_progress=stop_in("never"), **SMALL)
     assert again == card

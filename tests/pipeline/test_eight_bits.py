@@ -193,7 +193,7 @@ def test_weights_alone_are_for_where_memory_is_short() -> None:
     assert planner().plan(NEED).precision == "f32"
     assert planner().plan(replace(NEED, eight_bits=True)).precision == "int8"
     roomy = planner(frozenset({"avx2", "fma"})).plan(NEED)
-    tight = planner(frozenset({"avx2", "fma"}), usable=int(1.9 * 10**9))
+    tight = planner(frozenset({"avx2", "fma"}), usable=int(2.3 * 10**9))
     assert roomy.precision == "f32"
     assert tight.plan(NEED).precision == "int8_weights"
     assert tight.plan(NEED).need_bytes < roomy.need_bytes

@@ -285,6 +285,8 @@ def _eight_bits(
     found: Found, checkpoint: Checkpoint, machine: Machine, budget: float, precision: str | None, own_vae: bool
 ) -> EightBits:
     """What the model's card allows. A problem with a card is told, and is an error where eight bits were asked for."""
+    if precision not in (None, "int8"):
+        return EightBits()
     here = find_card(found.path, checkpoint)
     small = eight_bits(here.card, budget, machine.cpu, here.problem)
     if small.problem is not None:
