@@ -17,6 +17,7 @@ import pytest
 import nutshell
 from nutshell.compress import calibrate
 from nutshell.compress.prompts import packaged_prompts
+from nutshell.engines.openvino_engine import OpenVinoEngine
 from nutshell.errors import CorruptFile, UnsupportedModel, UsageError
 from nutshell.language import Text
 from nutshell.pipeline import Picture
@@ -73,8 +74,11 @@ def test_every_part_is_in_it_in_running_order(card: CalibrationCard) -> None:
 
 
 @pytest.mark.parametrize("engine", ["openvino", "onnx"])
-def test_pictures_in_eight_bits_are_close_to_float32(with_card: Path, engine: str) -> None:
-    """Of a prompt that was not watched."""
+def test_pictures_in_eight_bits_are_close_to_float32(
+    with_card: Path, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a prompt that was not watched, on a processor without bfloat16: so small, this model loses more by that."""
+    monkeypatch.setattr(OpenVinoEngine, "precisions", property(lambda self: ("f32",)))
     wanted = drawn(with_card, engine=engine, precision="f32")
     got = drawn(with_card, engine=engine, precision="int8")
     assert got.parameters["precision"] == "int8"

@@ -60,8 +60,7 @@ def main(given: Sequence[str], *, signals: Signals | None = None) -> int:
     from nutshell.store.places import Places
 
     state = state_folder()
-    if state is None and target is None:
-        raise OutputError(tr("there is no folder to keep the card in"), tr("name a file for it with --output"))
+    work_folder = _work_folder(None if state is None else state / FOLDER, target)
     prompts = read_prompts([], arguments.prompts) if arguments.prompts is not None else None
     found: Found = find(arguments.name or settings["model"], Places.of(settings))
     with _Told(settings, signals or Signals()) as told:
@@ -69,13 +68,12 @@ def main(given: Sequence[str], *, signals: Signals | None = None) -> int:
             found,
             prompts=prompts,
             pictures=pictures,
-            work_folder=None if state is None else state / FOLDER,
+            work_folder=work_folder,
             on_progress=told.progress,
             **settings.given("engine", "threads", "max_memory", "size", "steps"),
         )
     path = target or kept_path(card.model_hash)
     assert path is not None, "without a state folder a target was asked for"
-    path.parent.mkdir(parents=True, exist_ok=True)
     card.write(path)
     _report(card, path, settings)
     return 0
@@ -101,6 +99,24 @@ def _target(text: str | None) -> Path | None:
         path = path / "calibration.json"
     check_folder(path.parent)
     return path
+
+
+def _work_folder(folder: Path | None, target: Path | None) -> Path | None:
+    """Where work is kept meanwhile: the folder of cards, if it can be written. Without it a card needs a target."""
+    from nutshell.files import check_folder, make_folder
+
+    try:
+        if folder is not None:
+            make_folder(folder)
+            check_folder(folder)
+            return folder
+    except OutputError:
+        if target is None:
+            raise
+    if target is None:
+        raise OutputError(tr("there is no folder to keep the card in"), tr("name a file for it with --output"))
+    note(tr("there is no folder to keep what was done so far: a break means to begin anew"))
+    return None
 
 
 class _Told:

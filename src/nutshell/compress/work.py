@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nutshell.compress.calls import Call
-from nutshell.files import write_bytes
+from nutshell.files import make_folder, write_bytes
 from nutshell.quantization import Histogram, Noise, Noises, Record, Seen
 
 FORMAT = 1
@@ -70,7 +70,7 @@ class Work:
         packed = io.BytesIO()
         arrays["meta"] = np.frombuffer(json.dumps(_meta(self)).encode(), np.uint8)
         np.savez_compressed(packed, allow_pickle=False, **arrays)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         write_bytes(path, packed.getvalue())
 
 
