@@ -89,6 +89,14 @@ def write_bytes(path: Path, data: bytes) -> None:
         file.write(data)
 
 
+def make_folder(folder: Path) -> None:
+    """Make `folder` and those it lies in, as far as they are not there. Raises OutputError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(folder, error) from error
+
+
 def unique_path(folder: Path, stem: str, suffix: str) -> Path:
     """Make an empty file in `folder` called stem + suffix, or stem-2 + suffix and so on, and return its path.
 

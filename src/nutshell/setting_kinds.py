@@ -117,6 +117,13 @@ def _duration(text: str) -> float:
     return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
 
 
+def _decibels(text: str) -> float:
+    match = re.fullmatch(r"([+-]?\d{1,3}(?:\.\d+)?)\s*(?:db)?", text.strip().lower())
+    if match is None:
+        raise ValueError(text)
+    return float(match[1])
+
+
 def _path(text: str) -> Path:
     return Path(_text(text)).expanduser()
 
@@ -154,5 +161,6 @@ NETWORKS = Kind(tr("networks such as 203.0.113.0/24, with commas between"), _net
 ORIGINS = Kind(tr("origins such as https://example.org, with commas between"), _origins, "URL,URL")
 TOKEN = Kind(tr("16 to 128 letters, digits, - and _"), _token, "TOKEN")
 DURATION = Kind(tr("a time such as 300, 5m or 1h; -1 for ever"), _duration, "TIME")
+DECIBELS = Kind(tr("decibels: 35dB for at least so many, -1dB for at most so many lost"), _decibels, "DB")
 PATH = Kind(tr("a path"), _path, "PATH")
 FILE_OR_FOLDER = Kind(tr("a path"), _path_or_folder, "FILE|FOLDER/")

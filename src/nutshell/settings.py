@@ -24,6 +24,7 @@ from nutshell.errors import UsageError
 from nutshell.language import Text, tr
 from nutshell.setting_kinds import (
     BYTES,
+    DECIBELS,
     DURATION,
     FILE_OR_FOLDER,
     INTERVAL,
@@ -87,6 +88,8 @@ class Setting:
 
 
 DEFAULT_MODEL = "artist"
+# As in `nutshell.quantization.budget`, which is not imported for it: settings are read before anything.
+DEFAULT_DECIBELS = 35.0
 
 _CARD = tr("the model's own")
 _SAMPLER = tr("the sampler's own")
@@ -119,7 +122,11 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("prediction", choice("epsilon", "v_prediction", "sample"),
             tr("what the model predicts, where its files do not say"), None, _CARD, group="model"),
     Setting("engine", NAME, tr("openvino, onnx, torch or numpy"), None, tr("the fastest installed"), group="model"),
-    Setting("precision", choice("f32", "bf16", "f16"), tr("arithmetic"), None, tr("the fastest here"), group="model"),
+    Setting("precision", choice("f32", "bf16", "f16", "int8", "int8_weights"),
+            tr("arithmetic; int8 needs a model's calibration card, int8_weights does not"), None,
+            tr("the fastest here"), group="model"),
+    Setting("int8_budget", DECIBELS, tr("how near to float32 eight bits must stay, or how much they may lose"),
+            DEFAULT_DECIBELS, "35dB", group="model"),
     Setting("threads", WHOLE, tr("processor threads"), None, tr("all cores"), group="model"),
     Setting("max_memory", BYTES, tr("memory that drawing may take at most; what would need more is refused"), None,
             tr("85% of what is free"), group="model"),
@@ -235,7 +242,7 @@ def _read_one(row: Setting, value: Any, origin: str) -> Any:
     if isinstance(value, bool):
         fits = row.kind is YES_NO
     elif isinstance(value, (int, float)):
-        fits = row.kind in (WHOLE, NUMBER, SIZE, BYTES, PORT, DURATION)
+        fits = row.kind in (WHOLE, NUMBER, SIZE, BYTES, PORT, DURATION, DECIBELS)
     elif isinstance(value, list):
         fits = row.kind in (SIZE, INTERVAL) and len(value) == 2
         value = ("x" if row.kind is SIZE else ",").join(map(str, value))

@@ -51,6 +51,9 @@ class FakeModel:
             parameters |= {key: str(value) for key, value in self.options.items() if value}
             yield Picture(image, first + number, parameters, 0.25, 380_000_000)
 
+    def calibration_advice(self, request: Request) -> str | None:
+        return os.environ.get("FAKE_ADVICE")
+
     def __enter__(self) -> FakeModel:
         return self
 

@@ -169,3 +169,11 @@ def test_a_prompt_in_another_locale(nutshell: Run, work: Path) -> None:
         assert done.stderr == "drawing: 一只猫\n"
         assert "一只猫" in done.stdout
     assert read_parameters(work / "nutshell-一只猫-1.png")["prompt"] == "一只猫"
+
+
+def test_calibrating_is_recommended_to_people_only(nutshell: Run) -> None:
+    advice = {"FAKE_ADVICE": "eight bits would be faster: nutshell calibrate artist"}
+    assert advice["FAKE_ADVICE"] in nutshell("cat", env=advice).stderr
+    assert nutshell("cat").stderr == "drawing: cat\n"
+    assert nutshell("cat", "--quiet", env=advice).stderr == ""
+    assert nutshell("cat", "--json", env=advice).stderr == ""

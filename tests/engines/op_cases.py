@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nutshell.compress.scales import SAFE_WEIGHT, int8_rows
 from nutshell.errors import Shape
 from nutshell.networks.ops import Input, Int8Weight, Network, Ops
+from nutshell.quantization.scales import SAFE_WEIGHT, int8_rows
 from nutshell.weights import Tensor, Weights
 
 Array = npt.NDArray[Any]

@@ -13,8 +13,8 @@ pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 
 import nutshell
-from nutshell.compress import FULL_WEIGHT, SAFE_WEIGHT
 from nutshell.networks.ops import Network
+from nutshell.quantization import FULL_WEIGHT, SAFE_WEIGHT
 from tests.pipeline.conftest import build_pipeline
 from training.evaluate.contender import Contender
 from training.evaluate.int8 import examples, in_eight_bits, largest_weight, observe

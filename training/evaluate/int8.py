@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import nutshell
-from nutshell.compress import FULL_WEIGHT, SAFE_WEIGHT, Record, Scales, observed, quantized, scales_of
 from nutshell.networks.ops import Network
 from nutshell.pipeline import Model
+from nutshell.quantization import FULL_WEIGHT, SAFE_WEIGHT, Record, Scales, observed, quantized, scales_of
 from training.evaluate.contender import Contender
 from training.evaluate.sheet import load_sheet
 

@@ -40,7 +40,7 @@ def open_model(settings: Settings, load: Callable[..., Any] | None) -> Any:
 
         load, places = load_model, Places.of(settings)
         models = {name: find(text, places) if text is not None else None for name, text in models.items()}
-    names = ("engine", "precision", "threads", "prediction", "max_memory", "learn")
+    names = ("engine", "precision", "threads", "prediction", "max_memory", "learn", "int8_budget")
     options = {name: settings[name] for name in names}
     return load(models.pop("model"), embeddings=settings["embedding"], **models, **options)
 

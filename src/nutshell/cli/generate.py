@@ -12,7 +12,7 @@ from nutshell.cli.options import add_settings, make_parser, settle
 from nutshell.cli.outputs import Outputs
 from nutshell.cli.progress import Show
 from nutshell.cli.prompts import read_prompts
-from nutshell.cli.report import Signals
+from nutshell.cli.report import Signals, note
 from nutshell.language import tr
 from nutshell.settings import Settings
 
@@ -42,7 +42,16 @@ def main(words: Sequence[str], *, load: Callable[..., Any] | None = None, signal
     with Show(settings, outputs.folder, signals) as show, open_model(settings, load) as model:
         for request in requests:
             draw(model, request, show, outputs)
+        if not (settings["quiet"] or settings["json"]):
+            _advise(model, requests[0])
     return 0
+
+
+def _advise(model: Any, request: Request) -> None:
+    """Say once for each model that it could draw in eight bits, where that helps. After the pictures: it can wait."""
+    advice = model.calibration_advice(request)
+    if advice is not None:
+        note(advice)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         *("negative", "size", "steps", "guidance", "guidance_interval", "guidance_rescale", "sampler", "schedule"),
         *("spacing", "eta", "seed", "count", "strength", "mask_blur", "clip_skip"),
         *("model", "models", "vae", "preview_vae", "embedding", "prediction", "engine", "precision", "threads"),
-        *("max_memory", "learn"),
+        *("int8_budget", "max_memory", "learn"),
         *("store", "sticks", "offline"),
         *("output", "preview", "json", "quiet", "log_level"),
     )

@@ -43,7 +43,7 @@ _SERVICE = (
 )
 _MODEL = (
     *("model", "models", "vae", "preview_vae", "embedding", "prediction", "engine", "precision", "threads"),
-    *("max_memory", "learn"),
+    *("int8_budget", "max_memory", "learn"),
 )
 _ONLY_HERE = ("--daemon", "--new-token", "--open")
 

@@ -24,9 +24,9 @@ class Cost:
     """What one pass takes.
 
     operations: floating-point operations, a multiply-add counted as two. weight_bytes: as stored, each
-    tensor once. parameters: stored values. peak_activation_bytes: the most that is alive at once in
-    float32 (a quantized value in one byte), freed after last use, attention scores not counted (engines fuse them).
-    nodes: of the graph, inputs included.
+    tensor once. parameters: stored values; linear_parameters: those of them in the weights of linears.
+    peak_activation_bytes: the most that is alive at once in float32 (a quantized value in one byte), freed after last
+    use, attention scores not counted (engines fuse them). nodes: of the graph, inputs included.
     """
 
     operations: int
@@ -34,6 +34,7 @@ class Cost:
     parameters: int
     peak_activation_bytes: int
     nodes: int
+    linear_parameters: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +51,7 @@ class CostOps:
     def __init__(self) -> None:
         self.operations = 0
         self.weights: dict[str, Weight] = {}
+        self.linears: dict[str, Weight] = {}
         self._bytes: list[int] = []
         self._last_use: list[int] = []
 
@@ -91,6 +93,7 @@ class CostOps:
         width, inner = weight.shape
         _agree(weight, x.shape[-1] == inner, x.shape)
         self._stored(weight, bias)
+        self.linears[weight.name] = weight
         out = (*x.shape[:-1], width)
         return self._emit(out, (x,), 2 * math.prod(out) * inner)
 
@@ -195,6 +198,7 @@ def price(network: Network, weights: Weights) -> Cost:
         parameters=sum(tensor.size for tensor in stored),
         peak_activation_bytes=ops.peak_bytes(),
         nodes=ops.nodes,
+        linear_parameters=sum(weight.size for weight in ops.linears.values()),
     )
 
 

@@ -14,6 +14,10 @@ from nutshell.networks.ops import Network, Padding, Weight
 from nutshell.weights import Tensor, Weights
 
 Array = npt.NDArray[Any]
+
+# Of the windows of a convolution that are laid out at once.
+_WINDOW_BYTES = 16_000_000
+
 _erf = np.frompyfunc(math.erf, 1, 1)
 
 
@@ -29,8 +33,15 @@ class NumpyOps:
         size = kernels.shape[2:]
         padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
         windows = np.lib.stride_tricks.sliding_window_view(padded, size, axis=(2, 3))[:, :, ::stride, ::stride]
-        # windows (b, c, h, w, kh, kw) against kernels (o, c, kh, kw) -> (b, h, w, o).
-        out = np.moveaxis(np.tensordot(windows, kernels, axes=((1, 4, 5), (1, 2, 3))), -1, 1)
+        batch, channels, height, width = windows.shape[:4]
+        out = np.empty((batch, len(kernels), height, width), np.float32)
+        # Some rows at a time: the windows are copied, and those of a whole picture take nine times its bytes.
+        rows = max(1, _WINDOW_BYTES // (4 * batch * channels * width * size[0] * size[1]))
+        for start in range(0, height, rows):
+            band = windows[:, :, start : start + rows]
+            # windows (b, c, h, w, kh, kw) against kernels (o, c, kh, kw) -> (b, h, w, o).
+            sums = np.tensordot(band, kernels, axes=((1, 4, 5), (1, 2, 3)))
+            out[:, :, start : start + rows] = np.moveaxis(sums, -1, 1)
         return out if bias is None else out + bias.f32()[:, None, None]
 
     def linear(self, x: Array, weight: Weight, bias: Tensor | None) -> Array:
@@ -56,11 +67,10 @@ class NumpyOps:
 
     def attention(self, query: Array, key: Array, value: Array, heads: int, causal: bool) -> Array:
         q, k, v = (_heads_first(part, heads) for part in (query, key, value))
-        scores = q @ k.swapaxes(-1, -2) / math.sqrt(q.shape[-1])
-        if causal:
-            scores = np.where(np.tri(*scores.shape[-2:]) > 0, scores, -np.inf)
-        scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
-        mixed = (scores / scores.sum(axis=-1, keepdims=True)) @ v
+        mixed = np.empty(q.shape, np.float32)
+        # One head at a time: the scores of all take most of what a network takes.
+        for place in np.ndindex(q.shape[:2]):
+            mixed[place] = _attended(q[place], k[place], v[place], causal)
         return np.asarray(mixed.transpose(0, 2, 1, 3).reshape(query.shape), np.float32)
 
     def silu(self, x: Array) -> Array:
@@ -136,6 +146,15 @@ def _normalized(x: Array, eps: float) -> Array:
     mean = x.mean(axis=-1, keepdims=True)
     variance = x.var(axis=-1, keepdims=True)
     return np.asarray((x - mean) / np.sqrt(variance + np.float32(eps)))
+
+
+def _attended(query: Array, key: Array, value: Array, causal: bool) -> Array:
+    """One head: query (n, d), key and value (m, d) -> (n, d)."""
+    scores = query @ key.T / math.sqrt(query.shape[-1])
+    if causal:
+        scores = np.where(np.tri(*scores.shape) > 0, scores, -np.inf)
+    scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return np.asarray((scores / scores.sum(axis=-1, keepdims=True)) @ value)
 
 
 def _heads_first(x: Array, heads: int) -> Array:

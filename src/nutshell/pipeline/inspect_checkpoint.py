@@ -11,6 +11,7 @@ from pathlib import Path
 from nutshell.errors import NO_HINT, NutshellError, Shape, UnsupportedModel
 from nutshell.language import Text, join, tr
 from nutshell.networks.autoencoder_kl import AutoencoderKLConfig
+from nutshell.pipeline.cards import find_card
 from nutshell.pipeline.facts import read_text, read_unet, read_vae
 from nutshell.weights import Checkpoint, Part, load_embedding, open_checkpoint, read_layout
 
@@ -73,7 +74,7 @@ def describe_checkpoint(path: Path, base: Path | None = None) -> Description:
         checkpoint.layout,
         tuple(part for part, _ in described),
         disk_bytes(path),
-        _facts(checkpoint),
+        _facts(checkpoint) | _card_facts(path, checkpoint),
         _shortened(checkpoint.metadata),
         problem=problem.message if problem else NO_PROBLEM,
         hint=problem.hint if problem else NO_HINT,
@@ -177,6 +178,14 @@ def _facts(checkpoint: Checkpoint) -> dict[Text, str]:
     if hint.reasons:
         facts[tr("told from")] = join(", ", hint.reasons)
     return facts
+
+
+def _card_facts(path: Path, checkpoint: Checkpoint) -> dict[Text, str]:
+    """Of the calibration card, if there is one that fits: this looks at a page of every weight."""
+    card = find_card(path, checkpoint).card
+    if card is None:
+        return {}
+    return {tr("in eight bits"): tr("{best} dB to float32 at best", best=f"{card.best_db:.1f}")}
 
 
 def disk_bytes(path: Path) -> int:

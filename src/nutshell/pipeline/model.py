@@ -6,7 +6,7 @@ import logging
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,9 +17,12 @@ from nutshell import __version__
 from nutshell.engines import NAMES, Engine, open_engine
 from nutshell.errors import EngineUnavailable, ModelNotFound, UsageError
 from nutshell.language import Text, tr
-from nutshell.machine import PeakMeter, probe
+from nutshell.machine import Machine, PeakMeter, probe
 from nutshell.networks.autoencoder_tiny import AutoencoderTinyConfig
+from nutshell.pipeline.advice import advice
+from nutshell.pipeline.cards import find_card
 from nutshell.pipeline.draw import Kit, draw
+from nutshell.pipeline.eight_bits import EightBits, eight_bits
 from nutshell.pipeline.facts import Facts, read_facts, read_vae
 from nutshell.pipeline.learning import StepClock, note_run
 from nutshell.pipeline.needs import order_need
@@ -29,8 +32,9 @@ from nutshell.pipeline.picture import OnStep, Picture
 from nutshell.pipeline.pixels import fitted_size
 from nutshell.pipeline.preview import TinyPreview
 from nutshell.pipeline.request import Request
-from nutshell.pipeline.stages import Rewrite, Stages
-from nutshell.plan import Plan, Planner, installed_engines
+from nutshell.pipeline.stages import Rewrite, Stages, Tap
+from nutshell.plan import EIGHT_BITS, Need, Plan, Planner, installed_engines
+from nutshell.quantization import DEFAULT_DB
 from nutshell.settings import DEFAULT_MODEL
 from nutshell.store import Found, find
 from nutshell.tokens import Tokenizer
@@ -55,7 +59,9 @@ def load(
     embeddings: Sequence[str | Path] = (),
     prediction: str | None = None,
     preview_vae: str | Path | Found | None = None,
+    int8_budget: float = DEFAULT_DB,
     rewrite: Rewrite | None = None,
+    tap: Tap | None = None,
 ) -> Model:
     """Open a model: a name, a diffusers folder, or a single .safetensors file.
 
@@ -68,9 +74,11 @@ def load(
     learn: whether measured figures, kept in the user's state folder, correct the next estimate. vae: another
     autoencoder, full or tiny: a name, folder or file too. embeddings: textual-inversion files, called in prompts by
     their names. prediction: "epsilon", "v_prediction" or "sample" where the files do not say. preview_vae: a tiny
-    autoencoder for sharper previews than the linear ones. rewrite: makes of each network the one to run in its place,
-    told apart by `Network.part` (see `nutshell.compress`). Headers and sizes are checked now, weights are read when the
-    first picture is drawn. Raises a NutshellError that says what is wrong.
+    autoencoder for sharper previews than the linear ones. int8_budget: how near to float32 eight bits must stay, in
+    dB: above 0 at least, else at most so much below the nearest (see `nutshell.quantization.kept_layers`). rewrite:
+    makes of each network the one to run in its place, told apart by `Network.part`. tap: told of every run of a
+    network. Headers and sizes are checked now, weights are read when the first picture is drawn. Raises a
+    NutshellError that says what is wrong.
     """
     found = find(model)
     checkpoint, card = open_checkpoint(found.path, base=found.base), found.card
@@ -91,9 +99,11 @@ def load(
         "vae_encoder": opened,
     }
     installed = installed_engines()
+    # A card's driver may take a second to answer, and is of use to PyTorch alone.
+    machine = probe(gpus=installed.has("torch"))
+    small = _eight_bits(found, checkpoint, machine, int8_budget, precision, own_vae=vae is None)
     planner = Planner.of(
-        # A card's driver may take a second to answer, and is of use to PyTorch alone.
-        probe(gpus=installed.has("torch")),
+        machine,
         installed,
         models=found.path.absolute(),
         learn=learn,
@@ -110,15 +120,17 @@ def load(
         planner = planner.one_stage_at_a_time()
     preview = None
     if preview_vae is not None:
-        preview = _tiny_preview(find(preview_vae).path, next(iter(given.values()), None) or _engine(), precision)
+        plain = None if precision in EIGHT_BITS else precision
+        preview = _tiny_preview(find(preview_vae).path, next(iter(given.values()), None) or _engine(), plain)
     engines = Engines(given)
     return Model(
         facts,
         tokenizer,
-        Kit(facts, Stages(engines, parts, rewrite), text.weights, extra, preview),
+        Kit(facts, Stages(engines, parts, rewrite, tap, small), text.weights, extra, preview),
         parts,
         planner,
         engines,
+        small,
     )
 
 
@@ -136,6 +148,7 @@ class Model:
         parts: Mapping[str, Part],
         planner: Planner,
         engines: Engines,
+        small: EightBits | None = None,
     ) -> None:
         self.facts = facts
         self.tokenizer = tokenizer
@@ -143,6 +156,7 @@ class Model:
         self._parts = parts
         self._planner = planner
         self._engines = engines
+        self._small = small or EightBits()
         self._loaded = False
         self._closed = False
         self._told: set[str] = set()
@@ -176,11 +190,30 @@ class Model:
             yield Picture(image, seed, parameters, time.perf_counter() - begun, peak)
             begun = time.perf_counter()
 
-    def plan(self, order: Order) -> Plan:
-        """How an order would be run here. Raises NotEnoughMemory if it does not fit."""
-        need = order_need(order, self.facts, self._parts)
+    def plan(self, order: Order, *, eight_bits: bool | None = None) -> Plan:
+        """How an order would be run here. Raises NotEnoughMemory if it does not fit.
+
+        eight_bits: None for whether the model's card allows them; True to learn how it would be run with a card.
+        """
+        need = self._need(order)
+        if eight_bits is not None:
+            need = replace(need, eight_bits=eight_bits)
         plan, self._planner = settle(self._planner.on(probe(gpus=False)), need, self._engines)
         return plan
+
+    def calibration_advice(self, request: Request) -> Text | None:
+        """What to say of eight bits for a model that has no card, where they would help on this machine; else None."""
+        order = self._order(request)
+        return advice(self._planner, self._need(order), self._small)
+
+    def order(self, request: Request) -> Order:
+        """A request with everything settled as `draw` would. Raises UsageError."""
+        return self._order(request)
+
+    @property
+    def parts(self) -> Mapping[str, Part]:
+        """The open parts, by `Network.part`."""
+        return self._parts
 
     def close(self) -> None:
         """Free every stage and unmap the files. Drawing again is an error."""
@@ -198,6 +231,10 @@ class Model:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _need(self, order: Order) -> Need:
+        need = order_need(order, self.facts, self._parts)
+        return replace(need, eight_bits=self._small.ready, no_eight_bits=self._small.why_not)
 
     def _order(self, request: Request) -> Order:
         native = self.facts.defaults
@@ -242,6 +279,24 @@ class Model:
         if request.clip_skip:
             given["clip_skip"] = request.clip_skip
         return {key: value for key, value in given.items() if value is not None}
+
+
+def _eight_bits(
+    found: Found, checkpoint: Checkpoint, machine: Machine, budget: float, precision: str | None, own_vae: bool
+) -> EightBits:
+    """What the model's card allows. A problem with a card is told, and is an error where eight bits were asked for."""
+    if precision not in (None, "int8"):
+        return EightBits()
+    here = find_card(found.path, checkpoint)
+    small = eight_bits(here.card, budget, machine.cpu, here.problem)
+    if small.problem is not None:
+        if precision == "int8":
+            raise small.problem
+        _LOG.warning(tr("no eight bits: {problem}", problem=small.problem.message))
+    if own_vae:
+        return small
+    # The card is about the model's own autoencoder.
+    return replace(small, scales={name: row for name, row in small.scales.items() if not name.startswith("vae")})
 
 
 def _engine() -> Engine:

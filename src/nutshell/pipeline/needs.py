@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nutshell.catalogue import ModelCard
@@ -56,12 +56,14 @@ def order_need(order: Order, facts: Facts, parts: Mapping[str, Part]) -> Need:
     return _need(facts.name, recipe, needed, {name: parts[name].weights for name in needed})
 
 
-def facts_need(facts: Facts, parts: Mapping[str, Weights], width: int, height: int, steps: int) -> Need:
-    """Of a usual picture by a model whose files are here. parts: by `Network.part`."""
+def facts_need(
+    facts: Facts, parts: Mapping[str, Weights], width: int, height: int, steps: int, eight_bits: bool = False
+) -> Need:
+    """Of a usual picture by a model whose files are here. parts: by `Network.part`. eight_bits: it has a card."""
     guided = facts.defaults.guidance != 1.0 and not facts.unet.guidance_width
     recipe = _recipe(facts.defaults.sampler, width, height, steps, guided)
     needed = sized_networks(facts.text, facts.unet, facts.vae, width, height, facts.text.positions)
-    return _need(facts.name, recipe, needed, parts)
+    return replace(_need(facts.name, recipe, needed, parts), eight_bits=eight_bits)
 
 
 def card_need(card: ModelCard, width: int, height: int, steps: int) -> Need:
@@ -114,6 +116,7 @@ def _stage(name: str, network: Network, weights: Weights, recipe: Recipe) -> Sta
         cost.operations,
         recipe.passes(network.part),
         cost.nodes,
+        cost.linear_parameters,
     )
 
 

@@ -7,7 +7,7 @@ import logging
 from nutshell.engines import Engine, open_engine
 from nutshell.errors import EngineUnavailable
 from nutshell.language import tr
-from nutshell.plan import Need, Plan, Planner
+from nutshell.plan import Need, Plan, Planner, arithmetic
 
 _LOG = logging.getLogger(__name__)
 
@@ -20,10 +20,9 @@ class Engines:
 
     def take(self, plan: Plan) -> Engine:
         """The engine of a plan. Raises EngineUnavailable if it does not work here after all."""
-        name = plan.engine if plan.device == "cpu" else f"{plan.engine}:{plan.device}"
-        key = (name, plan.lean)
+        key = (plan.engine_name, plan.lean)
         if key not in self._open:
-            self._open[key] = _lean() if plan.lean else open_engine(name)
+            self._open[key] = _lean() if plan.lean else open_engine(plan.engine_name)
         return self._open[key]
 
 
@@ -49,6 +48,6 @@ def settle(planner: Planner, need: Need, engines: Engines) -> tuple[Plan, Planne
                 raise
             _LOG.warning(tr("{error}; the next best is taken", error=error))
             continue
-        if plan.precision in engine.precisions:
+        if arithmetic(plan.precision, engine.precisions) in engine.precisions:
             return plan, planner
         planner = planner.limited(plan.engine, plan.device, engine.precisions)

@@ -11,10 +11,12 @@ from typing import Any
 from nutshell.catalogue import ModelCard, cards
 from nutshell.errors import EngineUnavailable, ModelError, ModelNotFound, NotEnoughMemory, UnsupportedModel
 from nutshell.language import Text, join, tr
+from nutshell.pipeline.cards import find_card
 from nutshell.pipeline.facts import read_facts
 from nutshell.pipeline.needs import PARTS, card_need, facts_need
 from nutshell.plan import Need, Plan, Planner
 from nutshell.plan.words import ceiling_words
+from nutshell.quantization import DEFAULT_DB
 from nutshell.store import Found, find, installed
 from nutshell.store.places import Places
 from nutshell.weights import open_checkpoint
@@ -142,7 +144,9 @@ def subject(card: ModelCard | None, found: Found | None) -> Iterator[Subject]:
         weights = {name: part.weights for name, part in parts.items()}
         weights["vae_decoder"] = weights["vae"]
         usual = facts.defaults
-        need = partial(facts_need, facts, weights)
+        kept = find_card(found.path, checkpoint).card
+        ready = kept is not None and kept.within(DEFAULT_DB) is not None
+        need = partial(facts_need, facts, weights, eight_bits=ready)
         yield Subject(usual.width, usual.height, usual.steps, usual.guidance, need)
 
 

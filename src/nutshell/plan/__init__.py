@@ -4,12 +4,13 @@ from nutshell.plan.installed import Installed, installed_engines
 from nutshell.plan.learn import Ratios
 from nutshell.plan.measured import keep_rates, kept_rates, rates_key
 from nutshell.plan.need import Need, StageNeed
-from nutshell.plan.offers import Offer, Rejected, find_offers
+from nutshell.plan.offers import EIGHT_BITS, Offer, Rejected, arithmetic, find_offers
 from nutshell.plan.plan import Plan, default_ceiling, make_plan
 from nutshell.plan.planner import Planner
 from nutshell.plan.rates import Rates, guessed_rates
 
 __all__ = [
+    "EIGHT_BITS",
     "Installed",
     "Need",
     "Offer",
@@ -19,6 +20,7 @@ __all__ = [
     "Ratios",
     "Rejected",
     "StageNeed",
+    "arithmetic",
     "default_ceiling",
     "find_offers",
     "guessed_rates",

@@ -84,7 +84,7 @@ def _ways(
             rejected.append(Rejected(_way(offer, name), tr("{precision} was asked for", precision=precision)))
             continue
         if name == "int8" and not need.eight_bits:
-            rejected.append(Rejected(_way(offer, name), tr("this model comes without scales for eight bits")))
+            rejected.append(Rejected(_way(offer, name), need.no_eight_bits))
             continue
         key = ratio_key(need.model, offer.words, name, need.size_class)
         ratio = taught.get(key) or Ratio(seconds=slower.get(offer.device, 1.0))

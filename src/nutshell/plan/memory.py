@@ -10,6 +10,9 @@ from nutshell.plan.offers import Offer
 
 VALUE_BYTES = {"f32": 4, "f16": 2, "bf16": 2, "int8": 1}
 
+# So much of a file is in memory at most while its weights are quantized; then its pages are handed back.
+QUANTIZED_AT_ONCE = 64_000_000
+
 # What every loaded stage takes beside its weights: the graph, buffers of the runtime.
 _STAGE_BYTES = 15_000_000
 # PyTorch's context on a card, which is none of the process's own memory.
@@ -63,28 +66,40 @@ def peak_memory(stages: Iterable[StageNeed], offer: Offer, precision: str, stage
     habit = _LEAN if offer.lean else _HABITS[offer.engine]
     if offer.memory_bytes is None:
         base = max(habit.base_bytes, held_bytes)
-        need = base + _most(stages, habit, precision, staged)
+        need = base + _most(stages, habit, offer, precision, staged)
         return Memory(need, spare_bytes=max((_spare(stage, habit) for stage in stages), default=0))
     # The file's pages are read once on their way to the card.
     base = max(_CARD_BASE_BYTES, held_bytes)
     host = base + max((stage.weight_bytes for stage in stages), default=0)
-    return Memory(host, _CONTEXT_BYTES + _most(stages, habit, precision, staged, stored=False))
+    return Memory(host, _CONTEXT_BYTES + _most(stages, habit, offer, precision, staged, stored=False))
 
 
 def _spare(stage: StageNeed, habit: Habit) -> int:
     return max(0, stage.weight_bytes - habit.window) if habit.window else 0
 
 
-def _most(stages: tuple[StageNeed, ...], habit: Habit, precision: str, staged: bool, stored: bool = True) -> int:
+def _most(
+    stages: tuple[StageNeed, ...], habit: Habit, offer: Offer, precision: str, staged: bool, stored: bool = True
+) -> int:
     """The most that the stages take at once: while one is made, while one runs, or all together."""
     held, peak, widest = 0.0, 0.0, 0.0
+    arithmetic = offer.arithmetic(precision)
     for stage in stages:
-        weights = stage.parameters * VALUE_BYTES[precision]
+        weights = weight_bytes(stage, precision, arithmetic)
         mapped = stage.weight_bytes - _spare(stage, habit) if habit.mapped else 0
-        kept = weights * habit.packed + _STAGE_BYTES + mapped
+        made = _made_bytes(stage, precision)
+        kept = weights * habit.packed + made + _STAGE_BYTES + mapped
         read = mapped if habit.mapped else stage.weight_bytes
-        making = weights * habit.making + _STAGE_BYTES + (read if stored else 0)
-        running = stage.activation_bytes * VALUE_BYTES[_activation(precision)] / VALUE_BYTES["f32"] * habit.activations
+        if precision == "int8":
+            read = min(read, QUANTIZED_AT_ONCE)
+        making = weights * habit.making + made + _STAGE_BYTES + (read if stored else 0)
+        # Between the layers of an int8 network values go in half precision or float32; the larger is reckoned.
+        running = (
+            stage.activation_bytes
+            * VALUE_BYTES["f32" if precision == "int8" else arithmetic]
+            / VALUE_BYTES["f32"]
+            * habit.activations
+        )
         if stage.weight_bytes < VALUE_BYTES["f32"] * stage.parameters:
             running += habit.widened
         peak = max(peak, held + making, held + kept + running)
@@ -94,6 +109,15 @@ def _most(stages: tuple[StageNeed, ...], habit: Habit, precision: str, staged: b
     return int(max(peak, held + widest))
 
 
-def _activation(precision: str) -> str:
-    """Between the layers of an eight-bit network values go in half precision or float32; the larger is reckoned."""
-    return "f32" if precision == "int8" else precision
+def weight_bytes(stage: StageNeed, precision: str, arithmetic: str) -> int:
+    """Of a stage's weights as an engine packs them."""
+    if precision != "int8_weights":
+        return stage.parameters * VALUE_BYTES[precision]
+    rest = stage.parameters - stage.linear_parameters
+    return stage.linear_parameters * VALUE_BYTES["int8"] + rest * VALUE_BYTES[arithmetic]
+
+
+def _made_bytes(stage: StageNeed, precision: str) -> int:
+    """Eight-bit values that are made on the way in, which an engine keeps beside its packed ones."""
+    counts = {"int8": stage.parameters, "int8_weights": stage.linear_parameters}
+    return counts.get(precision, 0) * VALUE_BYTES["int8"]

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nutshell.language import Text, tr
+
+NO_SCALES = tr("this model comes without scales for eight bits: nutshell calibrate makes them")
+
 
 @dataclass(frozen=True)
 class StageNeed:
     """What the cost interpreter says of one stage.
 
     weight_bytes: as stored. activation_bytes: the most that is alive at once, in float32. operations: of one pass,
-    a multiply-add counted as two. passes: for one picture. nodes: of its graph.
+    a multiply-add counted as two. passes: for one picture. nodes: of its graph. linear_parameters: those of
+    `parameters` in the weights of linears.
     """
 
     name: str
@@ -20,6 +25,7 @@ class StageNeed:
     operations: int = 0
     passes: int = 1
     nodes: int = 0
+    linear_parameters: int = 0
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,7 @@ class Need:
     """Everything that one picture takes: its stages in running order.
 
     model: its name, under which measured figures are kept; "" keeps none. steps: of the sampler. eight_bits: whether
-    the model comes with the scales that int8 needs.
+    the model comes with the scales that int8 needs, good enough for what was asked for; no_eight_bits: else, why not.
     """
 
     stages: tuple[StageNeed, ...]
@@ -36,6 +42,7 @@ class Need:
     height: int = 512
     steps: int = 1
     eight_bits: bool = False
+    no_eight_bits: Text = NO_SCALES
 
     @property
     def size_class(self) -> int:

@@ -5,7 +5,7 @@ Facts of engines and devices stand here, and nowhere a model's name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from nutshell.language import Text, tr
@@ -15,6 +15,10 @@ from nutshell.plan.rates import Rates, guessed_card_rates
 
 GIB = 2**30
 THE_PROCESSOR = tr("the processor")
+
+# Not arithmetic of their own: what is not in eight bits is computed in the best precision that there is beside.
+# "int8": inputs and weights of linears and convolutions, by a model's card. "int8_weights": linears' weights only.
+EIGHT_BITS = ("int8", "int8_weights")
 
 # A card with less holds the system's windows and nothing beside them; PyTorch alone takes some 0.5 GB.
 _LEAST_CARD_BYTES = 2 * GIB
@@ -43,6 +47,10 @@ class Offer:
     staged_only: bool = False
     lean: bool = False
 
+    def arithmetic(self, precision: str) -> str:
+        """What is computed in where eight bits are not."""
+        return arithmetic(precision, self.precisions)
+
     @property
     def on_card(self) -> bool:
         return self.device != "cpu"
@@ -56,6 +64,13 @@ class Offer:
     def words(self) -> str:
         """For people, a Text where it has a word in it; in English also a part of the keys of kept figures."""
         return tr("{engine} with weights in place", engine=self.name) if self.lean else self.name
+
+
+def arithmetic(precision: str, precisions: Sequence[str]) -> str:
+    """`precision`, or what stands beside eight bits: the best of `precisions`, which are in that order."""
+    if precision not in EIGHT_BITS:
+        return precision
+    return next((name for name in precisions if name not in EIGHT_BITS), "f32")
 
 
 @dataclass(frozen=True)
@@ -86,7 +101,7 @@ def processor_precisions(machine: Machine) -> tuple[str, ...]:
     """What OpenVINO computes in on this processor without emulating it, best first."""
     features = machine.cpu.features
     half = [("bf16", {"avx512_bf16", "amx_bf16"}), ("f16", {"avx512_fp16"})]
-    return (*(name for name, sets in half if sets & features), "f32", "int8")
+    return (*(name for name, sets in half if sets & features), "f32", *EIGHT_BITS)
 
 
 def _on_processor(machine: Machine, installed: Installed) -> Iterator[Offer]:
@@ -96,7 +111,8 @@ def _on_processor(machine: Machine, installed: Installed) -> Iterator[Offer]:
     if cpu.architecture in ("x86_64", "aarch64", "") and not (known and "avx2" not in cpu.features):
         yield Offer("openvino", "cpu", processor_precisions(machine), installed.has("openvino"))
     if machine.system.python_bits == 64:
-        yield Offer("onnx", "cpu", ("f32",), installed.has("onnx"))
+        # Without quantized inputs it would widen eight-bit weights for good, so there are no "int8_weights".
+        yield Offer("onnx", "cpu", ("f32", "int8"), installed.has("onnx"))
         yield Offer("onnx", "cpu", ("f32",), installed.has("onnx"), lean=True)
         yield Offer("torch", "cpu", ("f32",), installed.has("torch"))
     else:

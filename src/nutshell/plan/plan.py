@@ -11,7 +11,7 @@ from nutshell.machine import Machine
 from nutshell.plan.candidates import Candidate, every_way
 from nutshell.plan.learn import Ratio, Ratios
 from nutshell.plan.need import Need
-from nutshell.plan.offers import THE_PROCESSOR, Offer, Rejected
+from nutshell.plan.offers import EIGHT_BITS, THE_PROCESSOR, Offer, Rejected
 from nutshell.plan.rates import Rates
 from nutshell.plan.words import ceiling_words, megabytes, reasons_of, seconds_words
 
@@ -22,7 +22,8 @@ _SHARE_OF_FREE = 0.85
 _AS_FAST = 1.15
 _AS_FAST_SECONDS = 0.5
 # Eight bits cost some quality, so they must be faster by a quarter, which they are where the processor has VNNI.
-_WORTH = {"int8": 1.25}
+# In weights alone they are no faster, and for where memory is short.
+_WORTH = dict.fromkeys(EIGHT_BITS, 1.25)
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,11 @@ class Plan:
     key: str = ""
     ratio: Ratio = field(default_factory=Ratio)
 
+    @property
+    def engine_name(self) -> str:
+        """As `--engine` takes it."""
+        return self.engine if self.device == "cpu" else f"{self.engine}:{self.device}"
+
 
 def default_ceiling(machine: Machine) -> int:
     """85% of the memory that this process may have."""
@@ -91,12 +97,18 @@ def make_plan(
         raise EngineUnavailable(tr("no engine is installed"), tr("pip install openvino"))
     usable = [offer for offer in here if precision is None or precision in offer.precisions]
     if not usable:
-        known = dict.fromkeys(name for offer in here for name in offer.precisions if name != "int8")
+        known = dict.fromkeys(name for offer in here for name in offer.precisions if name not in EIGHT_BITS)
         raise EngineUnavailable(
             tr("{name} has no {precision} on this machine", name=here[0].name, precision=precision),
             tr("use one of {known}", known=", ".join(known)),
         )
     every = every_way(offers, need, rates, precision, held_bytes, ratios or Ratios.none(), rejected)
+    if not any(each.offer.installed for each in every):
+        # Only eight bits can be missing for want of something in the model.
+        raise EngineUnavailable(
+            tr("{model} cannot be drawn in int8: {why}", model=need.model, why=need.no_eight_bits),
+            tr("calibrate it (nutshell calibrate {model}), or leave --precision out", model=need.model),
+        )
     fits = [each for each in every if not _too_large(each, ceiling)]
     installed = [each for each in fits if each.offer.installed]
     if not installed:

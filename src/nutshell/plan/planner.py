@@ -13,7 +13,7 @@ from nutshell.plan.installed import Installed
 from nutshell.plan.learn import Ratios
 from nutshell.plan.measured import kept_rates, rates_key
 from nutshell.plan.need import Need
-from nutshell.plan.offers import THE_PROCESSOR, Offer, Rejected, find_offers
+from nutshell.plan.offers import EIGHT_BITS, THE_PROCESSOR, Offer, Rejected, find_offers
 from nutshell.plan.plan import Plan, default_ceiling, make_plan
 from nutshell.plan.rates import Rates, guessed_rates
 
@@ -109,7 +109,7 @@ class Planner:
                 join("; ", reasons) if reasons else tr("nutshell doctor lists what is here"),
             )
         if precisions is not None:
-            mine = tuple(replace(offer, precisions=tuple(precisions), installed=True) for offer in mine)
+            mine = tuple(replace(offer, precisions=_opened(offer, precisions), installed=True) for offer in mine)
         return replace(self, offers=mine, refused=())
 
     def one_stage_at_a_time(self) -> Planner:
@@ -125,10 +125,17 @@ class Planner:
     def limited(self, engine: str, device: str, precisions: Sequence[str]) -> Planner:
         """With what an opened engine says that it computes in, instead of what was concluded from the machine."""
         offers = tuple(
-            replace(offer, precisions=tuple(precisions)) if (offer.engine, offer.device) == (engine, device) else offer
+            replace(offer, precisions=_opened(offer, precisions))
+            if (offer.engine, offer.device) == (engine, device)
+            else offer
             for offer in self.offers
         )
         return replace(self, offers=offers)
+
+
+def _opened(offer: Offer, precisions: Sequence[str]) -> tuple[str, ...]:
+    """What an opened engine computes in; eight bits stand beside that, and it does not tell them."""
+    return (*precisions, *(name for name in EIGHT_BITS if name in offer.precisions))
 
 
 def _title(device: str) -> str:

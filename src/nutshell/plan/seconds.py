@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nutshell.plan.memory import VALUE_BYTES
+from nutshell.plan.memory import VALUE_BYTES, weight_bytes
 from nutshell.plan.need import StageNeed
 from nutshell.plan.offers import Offer
 from nutshell.plan.rates import Rates
@@ -17,6 +17,7 @@ _SHARE = {
     ("openvino", "f16"): 0.77,
     ("openvino", "int8"): 0.62,
     ("onnx", "f32"): 0.83,
+    ("onnx", "int8"): 0.5,
     ("torch", "f32"): 0.52,
     ("numpy", "f32"): 0.1,
 }
@@ -65,9 +66,13 @@ def predicted_seconds(
 
 def pass_seconds(stage: StageNeed, offer: Offer, precision: str, rates: Rates) -> float:
     """Computing, then reading the weights: on small pictures the second is most of it."""
-    share = _CARD_SHARE if offer.on_card else _LEAN_SHARE if offer.lean else _SHARE[offer.engine, precision]
-    weights = stage.weight_bytes if offer.lean else stage.parameters * VALUE_BYTES[precision]
-    computing = stage.operations / (rates.of(precision) * share)
+    arithmetic = offer.arithmetic(precision)
+    kind = arithmetic if precision == "int8_weights" else precision
+    share = _CARD_SHARE if offer.on_card else _LEAN_SHARE if offer.lean else _SHARE[offer.engine, kind]
+    weights = stage.weight_bytes if offer.lean else weight_bytes(stage, precision, arithmetic)
+    # ONNX Runtime widens most convolutions back: its share for int8 is one of the rate of float32.
+    rate = rates.of(arithmetic if offer.engine == "onnx" else kind)
+    computing = stage.operations / (rate * share)
     if offer.lean and stage.weight_bytes < VALUE_BYTES["f32"] * stage.parameters:
         computing += packing_seconds(stage, rates) * _WIDENING_TIMES
     overhead = _PASS_SECONDS + stage.nodes * _NODE_PASS_SECONDS

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from nutshell.settings import Settings
+from nutshell.settings import DEFAULT_DECIBELS, Settings
 from nutshell.store.places import Places
 from nutshell.store.sticks import sticks
 
@@ -29,6 +29,7 @@ class DrawSettings:
     preview_vae: str | None = None
     embeddings: tuple[str, ...] = ()
     learn: bool = True
+    int8_budget: float = DEFAULT_DECIBELS
     models: str | None = None
     store: str | None = None
     sticks: bool = True
@@ -36,7 +37,10 @@ class DrawSettings:
     @staticmethod
     def of(settings: Settings) -> DrawSettings:
         """Those of the command line, the environment and config.toml."""
-        names = ("engine", "precision", "threads", "max_memory", "prediction", "vae", "preview_vae", "learn", "sticks")
+        names = (
+            *("engine", "precision", "int8_budget", "threads", "max_memory", "prediction", "vae", "preview_vae"),
+            *("learn", "sticks"),
+        )
         given: dict[str, Any] = {name: settings[name] for name in names}
         given |= {name: None if settings[name] is None else str(settings[name]) for name in ("models", "store")}
         return DrawSettings(**given, embeddings=tuple(map(str, settings["embedding"])))

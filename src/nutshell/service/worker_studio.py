@@ -101,6 +101,7 @@ def open_model(settings: DrawSettings, name: str, leaner: bool) -> Model:
         max_memory=most,
         staged=leaner,
         learn=settings.learn,
+        int8_budget=settings.int8_budget,
         prediction=settings.prediction,
         vae=None if settings.vae is None else find(settings.vae, places),
         preview_vae=None if settings.preview_vae is None else find(settings.preview_vae, places),

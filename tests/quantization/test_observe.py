@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from examples import random_weights
 
-from nutshell.compress import Record, observed
-from nutshell.compress.wrap import Wrapper, layer_names
 from nutshell.engines import open_engine
 from nutshell.errors import EngineError
 from nutshell.networks import autoencoder_kl
 from nutshell.networks.autoencoder_kl import AutoencoderKLConfig
 from nutshell.networks.ops import Input, Network, Ops
+from nutshell.quantization import Record, observed
+from nutshell.quantization.wrap import Wrapper, layer_names
 from nutshell.weights import Tensor, Weights, from_ldm, to_ldm
 
 X = np.linspace(-2, 6, 1 * 4 * 5 * 5, dtype=np.float32).reshape(1, 4, 5, 5)

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from nutshell.compress.histogram import Histogram
-from nutshell.compress.wrap import Names, Wrapper, layer_names
 from nutshell.errors import EngineError, Shape
 from nutshell.language import tr
 from nutshell.networks.ops import Int8Weight, Network, Ops, Padding, Weight
+from nutshell.quantization.histogram import Histogram
+from nutshell.quantization.wrap import Names, Wrapper, layer_names
 from nutshell.weights import Tensor, Weights
 
 T = TypeVar("T")
@@ -58,7 +58,7 @@ class Observe(Wrapper[T]):
     def _see(self, weight: Weight, x: T) -> None:
         stored = weight.stored if isinstance(weight, Int8Weight) else weight
         name = self._names.get(stored, stored.name)
-        values = _values(x)
+        values = values_of(x)
         if values is None:
             return
         if not np.isfinite(values).all():
@@ -77,8 +77,11 @@ def observed(network: Network, record: Record) -> Network:
     return replace(network, run=run)
 
 
-def _values(x: Any) -> npt.NDArray[np.float32] | None:
-    """An interpreter's value as an array; None from PyTorch's dry run over bare shapes."""
+def values_of(x: Any) -> npt.NDArray[np.float32] | None:
+    """An interpreter's value as an array; None from PyTorch's dry run over bare shapes.
+
+    Raises EngineError for a node of a graph, which holds none.
+    """
     if isinstance(x, np.ndarray):
         return x.astype(np.float32, copy=False)
     # A PyTorch tensor, which is not imported for this.

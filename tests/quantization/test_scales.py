@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nutshell.compress import FULL_WEIGHT, SAFE_WEIGHT, Histogram, Scale, clipped, int8_rows
 from nutshell.engines.numpy_engine import NumpyOps
 from nutshell.errors import CorruptFile
+from nutshell.quantization import FULL_WEIGHT, SAFE_WEIGHT, Histogram, Scale, clipped, int8_rows
 from nutshell.weights import Tensor
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from examples import F32, assert_same_eight_bits, random_weights
 
-from nutshell.compress import Record, Scale, Seen, delicate, observed, quantized, scales_of
 from nutshell.engines import open_engine
 from nutshell.engines.cost import price
 from nutshell.errors import UnsupportedModel, UsageError
@@ -18,6 +17,7 @@ from nutshell.networks.autoencoder_tiny import AutoencoderTinyConfig
 from nutshell.networks.clip_text import ClipTextConfig
 from nutshell.networks.ops import Network
 from nutshell.networks.unet_config import UNetConfig
+from nutshell.quantization import Record, Scale, Seen, delicate, observed, quantized, scales_of
 from nutshell.weights import Tensor, Weights
 
 UNET = UNetConfig.read(

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from examples import F32, assert_same_eight_bits, picture, psnr, small, snr
 
-from nutshell.compress import Record, Scales, observed, scales_of
 from nutshell.engines import open_engine
 from nutshell.networks import autoencoder_kl, autoencoder_tiny
 from nutshell.networks.autoencoder_tiny import AutoencoderTinyConfig
 from nutshell.networks.ops import Network
 from nutshell.pipeline.facts import AutoencoderConfig, read_vae
+from nutshell.quantization import Record, Scales, observed, scales_of
 from nutshell.store import builtin_folder
 from nutshell.weights import Weights, open_part
 

@@ -13,6 +13,9 @@ Array = npt.NDArray[Any]
 # Sixteen to each of the 255 steps that values are rounded to, over the whole range.
 MOST_BINS = 4096
 
+# Counted at once: a value takes 24 bytes on the way, and a decoder's layer has tens of millions.
+_AT_ONCE = 1 << 20
+
 # The width of a bin is 2 to this power at least.
 _FINEST = -40
 
@@ -50,12 +53,15 @@ class Histogram:
 
     def add(self, values: Array) -> None:
         """Count finite values of any shape."""
-        if not values.size:
-            return
+        flat = values.reshape(-1)
+        for start in range(0, flat.size, _AT_ONCE):
+            self._add(flat[start : start + _AT_ONCE])
+
+    def _add(self, values: Array) -> None:
         low, high = float(values.min()), float(values.max())
         power = max(self.power, _power(low, high))
         # A power of two divides exactly, and in float64 the least float32 does not vanish: each value in its true bin.
-        places = np.floor(np.ldexp(values.reshape(-1).astype(np.float64), -power)).astype(np.int64)
+        places = np.floor(np.ldexp(values.astype(np.float64), -power)).astype(np.int64)
         first = int(places.min())
         self.merge(Histogram(low, high, power, first, np.bincount(places - first)))
 

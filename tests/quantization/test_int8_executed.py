@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from examples import VNNI, picture
 
-from nutshell.compress import Record, observed, quantized, scales_of
 from nutshell.engines import open_engine
 from nutshell.networks import autoencoder_kl, unet
 from nutshell.networks.autoencoder_kl import AutoencoderKLConfig
 from nutshell.networks.ops import Network
 from nutshell.networks.unet_config import UNetConfig
+from nutshell.quantization import Record, observed, quantized, scales_of
 from nutshell.store import builtin_folder
 from nutshell.weights import Weights, open_checkpoint
 

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from nutshell.compress import FULL_WEIGHT, SAFE_WEIGHT, Scales, quantized
 from nutshell.engines import open_engine
 from nutshell.engines.cost import CostOps
 from nutshell.errors import Shape, WeightsMismatch
 from nutshell.networks.ops import Network, Ops
+from nutshell.quantization import FULL_WEIGHT, SAFE_WEIGHT, Scales, quantized
 from nutshell.weights import Tensor, Weights
 
 F32 = npt.NDArray[np.float32]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nutshell.compress.histogram import Histogram
 from nutshell.errors import CorruptFile
 from nutshell.language import tr
+from nutshell.quantization.histogram import Histogram
 from nutshell.weights import Tensor
 
 # Largest int8 weights. x86 processors without VNNI add two products of an input and a weight in 16 bits

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any, TypeVar
 
-from nutshell.compress.observe import Record
-from nutshell.compress.scales import FULL_WEIGHT, Scales, clipped, int8_rows
-from nutshell.compress.wrap import Names, Wrapper, layer_names
+import numpy as np
+import numpy.typing as npt
+
 from nutshell.errors import UnsupportedModel, UsageError
 from nutshell.language import tr
 from nutshell.networks.ops import Int8Weight, Network, Ops, Padding, Weight
+from nutshell.quantization.observe import Record
+from nutshell.quantization.scales import FULL_WEIGHT, Scales, clipped, int8_rows
+from nutshell.quantization.wrap import Names, Wrapper, layer_names
 from nutshell.weights import Tensor, Weights
 
 T = TypeVar("T")
+
+# Told of the bytes of each stored weight once its eight bits are made: so the pages of its file can go.
+After = Callable[[int], None]
 
 # Channels. Engines compute sixteen or more at once, so fewer would not gain from eight bits either.
 _THIN = 16
@@ -27,11 +32,18 @@ _SHORTCUTS = ("conv_shortcut", "skip")
 class Int8(Wrapper[T]):
     """`Ops[T]` that puts every layer it has a scale for into eight bits; the others stay as they are."""
 
-    def __init__(self, ops: Ops[T], scales: Scales, names: Names, largest_weight: int = FULL_WEIGHT) -> None:
+    def __init__(
+        self,
+        ops: Ops[T],
+        scales: Scales,
+        names: Names,
+        largest_weight: int = FULL_WEIGHT,
+        after: After | None = None,
+    ) -> None:
         super().__init__(ops)
         self._scales = scales
         self._names = names
-        self._round_weight = partial(int8_rows, largest=largest_weight)
+        self._round_weight = rounding(largest_weight, after)
 
     def conv2d(self, x: T, weight: Weight, bias: Tensor | None, stride: int, padding: Padding) -> T:
         x, weight = self._quantized(x, weight)
@@ -50,12 +62,29 @@ class Int8(Wrapper[T]):
         return self.ops.fake_quantize(x, scale.scale, scale.zero_point), Int8Weight(weight, self._round_weight)
 
 
-def quantized(network: Network, scales: Scales, largest_weight: int = FULL_WEIGHT) -> Network:
+def rounding(
+    largest_weight: int, after: After | None = None
+) -> Callable[[Tensor], tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]]:
+    """What `Int8Weight` quantizes by. Only one weight at a time is ever widened to float32."""
+
+    def rounded(stored: Tensor) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+        made = int8_rows(stored, largest_weight)
+        if after is not None:
+            after(stored.nbytes)
+        return made
+
+    return rounded
+
+
+def quantized(
+    network: Network, scales: Scales, largest_weight: int = FULL_WEIGHT, after: After | None = None
+) -> Network:
     """`network` with every layer that has a scale in eight bits, for any engine.
 
     scales: also of layers that the model has and this network does not run (an encoder's, for the
     decoder). largest_weight: SAFE_WEIGHT on an x86 processor without VNNI, where full weights give
-    wrong sums. Running it raises UnsupportedModel over weights that lack a layer of `scales`.
+    wrong sums. after: told of each weight's stored bytes. Running it raises UnsupportedModel over weights
+    that lack a layer of `scales`.
     """
 
     def run(ops: Ops[Any], weights: Weights, inputs: Mapping[str, Any]) -> Any:
@@ -71,7 +100,7 @@ def quantized(network: Network, scales: Scales, largest_weight: int = FULL_WEIGH
                 ),
                 tr("they were made for another model: calibrate this one"),
             )
-        return network.run(Int8(ops, scales, names, largest_weight), weights, inputs)
+        return network.run(Int8(ops, scales, names, largest_weight, after), weights, inputs)
 
     return replace(network, name=f"{network.name} int8", run=run)
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from nutshell.compress import Histogram
-from nutshell.compress.histogram import MOST_BINS
+from nutshell.quantization import Histogram
+from nutshell.quantization.histogram import MOST_BINS
 
 
 def of(*pieces: np.ndarray) -> Histogram:

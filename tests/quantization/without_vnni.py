@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 from examples import random_weights, snr
 
-from nutshell.compress import FULL_WEIGHT, SAFE_WEIGHT, Record, observed, quantized, scales_of
 from nutshell.engines import open_engine
 from nutshell.networks import autoencoder_kl
 from nutshell.networks.autoencoder_kl import AutoencoderKLConfig
+from nutshell.quantization import FULL_WEIGHT, SAFE_WEIGHT, Record, observed, quantized, scales_of
 
 CONFIG = AutoencoderKLConfig(channels=(32, 32), layers=1, groups=8)
 

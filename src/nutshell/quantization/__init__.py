@@ -1,0 +1,70 @@
+"""Eight bits: what a network's layers are given, the scales for it, the card that keeps them, and the networks by them.
+
+record: Record = {}
+session = engine.compile(observed(network, record), weights)  # an engine that computes: "numpy" or "torch"
+session(...)                                                  # run it over examples
+small = quantized(network, scales_of(record))                 # compile this with any engine
+
+Only networks and weights are known here. `nutshell.compress` makes cards by running a whole model, and
+`nutshell.pipeline` draws by them.
+"""
+
+from nutshell.quantization.budget import DEFAULT_DB, CurvePoint, kept_layers
+from nutshell.quantization.card import (
+    PARTS,
+    STORED_PART,
+    CalibrationCard,
+    CardLayer,
+    CardPart,
+    Made,
+    card_from_json,
+    keeping_order,
+    read_card,
+    scales_without,
+)
+from nutshell.quantization.fingerprint import fingerprint, joint
+from nutshell.quantization.histogram import Histogram
+from nutshell.quantization.int8 import After, Int8, delicate, quantized, scales_of
+from nutshell.quantization.observe import Observe, Record, Seen, observed
+from nutshell.quantization.scales import FULL_WEIGHT, SAFE_WEIGHT, Scale, Scales, clipped, int8_rows
+from nutshell.quantization.sense import Noise, Noises, decibels, sensed
+from nutshell.quantization.weights_only import with_int8_linears
+
+__all__ = [
+    "DEFAULT_DB",
+    "FULL_WEIGHT",
+    "PARTS",
+    "SAFE_WEIGHT",
+    "STORED_PART",
+    "After",
+    "CalibrationCard",
+    "CardLayer",
+    "CardPart",
+    "CurvePoint",
+    "Histogram",
+    "Int8",
+    "Made",
+    "Noise",
+    "Noises",
+    "Observe",
+    "Record",
+    "Scale",
+    "Scales",
+    "Seen",
+    "card_from_json",
+    "clipped",
+    "decibels",
+    "delicate",
+    "fingerprint",
+    "int8_rows",
+    "joint",
+    "keeping_order",
+    "kept_layers",
+    "observed",
+    "quantized",
+    "read_card",
+    "scales_of",
+    "scales_without",
+    "sensed",
+    "with_int8_linears",
+]
