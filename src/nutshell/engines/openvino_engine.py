@@ -30,6 +30,9 @@ class OpenVinoSession:
     def __call__(self, **inputs: Array) -> npt.NDArray[np.float32]:
         if self._request is None:
             raise EngineError(tr("the session of {name} is closed", name=self._name))
+        return self.run(**inputs)[0]
+
+    def run(self, **inputs: Array) -> tuple[npt.NDArray[np.float32], ...]:
         try:
             results = self._request.infer(inputs, share_inputs=True)
         except RuntimeError as error:
@@ -37,7 +40,7 @@ class OpenVinoSession:
                 tr("OpenVINO failed while it ran {name}: {reason}", name=self._name, reason=_first_line(error))
             ) from error
         # The request reuses its output buffer, so the caller gets a copy.
-        return np.array(results[0], np.float32)
+        return tuple(np.array(results[index], np.float32) for index in range(len(results)))
 
     def close(self) -> None:
         if self._compiled is None:
@@ -82,8 +85,8 @@ class OpenVinoEngine:
             )
         ops = self._ops()
         parameters = {name: ops.input(name, given) for name, given in network.inputs.items()}
-        result = network.run(ops, weights, parameters)
-        model = self._openvino.Model([result], [node.get_node() for node in parameters.values()], network.name)
+        found = network.results(ops, weights, parameters)
+        model = self._openvino.Model(list(found), [node.get_node() for node in parameters.values()], network.name)
         config: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": precision,
             "PERFORMANCE_HINT": "LATENCY",
