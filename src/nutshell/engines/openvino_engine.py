@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nutshell.engines.cache_key import cache_key
+from nutshell.engines.compile_cache import CompileCache
 from nutshell.engines.heap import trim_heap
 from nutshell.errors import EngineError, EngineUnavailable
 from nutshell.language import tr
@@ -28,11 +30,11 @@ class OpenVinoSession:
         self._name = name
 
     def __call__(self, **inputs: Array) -> npt.NDArray[np.float32]:
-        if self._request is None:
-            raise EngineError(tr("the session of {name} is closed", name=self._name))
         return self.run(**inputs)[0]
 
     def run(self, **inputs: Array) -> tuple[npt.NDArray[np.float32], ...]:
+        if self._request is None:
+            raise EngineError(tr("the session of {name} is closed", name=self._name))
         try:
             results = self._request.infer(inputs, share_inputs=True)
         except RuntimeError as error:
@@ -56,7 +58,8 @@ class OpenVinoEngine:
 
     name = "openvino"
 
-    def __init__(self) -> None:
+    def __init__(self, cache: CompileCache | None = None) -> None:
+        """cache: where compiled networks are kept; None to compile each anew."""
         try:
             from nutshell.engines.openvino_library import openvino
             from nutshell.engines.openvino_ops import OpenVinoOps
@@ -67,6 +70,7 @@ class OpenVinoEngine:
         self._core = openvino.Core()
         self._openvino = openvino
         self._ops = OpenVinoOps
+        self._cache = cache
 
     @property
     def precisions(self) -> tuple[str, ...]:
@@ -95,13 +99,28 @@ class OpenVinoEngine:
         if threads is not None:
             config["INFERENCE_NUM_THREADS"] = threads
         try:
-            compiled = self._core.compile_model(model, "CPU", config)
+            compiled = self._compiled(model, config, network, weights)
         except RuntimeError as error:
             raise EngineError(
                 tr("OpenVINO cannot compile {name}: {reason}", name=network.name, reason=_first_line(error)),
                 tr("try --engine onnx"),
             ) from error
         return OpenVinoSession(compiled, network.name, ops.held)
+
+    def _compiled(self, model: Any, config: dict[str, Any], network: Network, weights: Weights) -> Any:
+        """The model compiled, or read from the cache. Raises RuntimeError."""
+        if self._cache is None:
+            return self._core.compile_model(model, "CPU", config)
+        device = self._core.get_property("CPU", "FULL_DEVICE_NAME")
+        key, size = cache_key(network, weights, {**config, "engine": self._openvino.__version__, "device": device})
+        try:
+            with self._cache.entry(key, size) as folder:
+                kept = {} if folder is None else {"CACHE_DIR": str(folder)}
+                return self._core.compile_model(model, "CPU", {**config, **kept})
+        except RuntimeError:
+            # Once more without: what is wrong with the cache is no reason not to draw.
+            self._cache.discard(key)
+            return self._core.compile_model(model, "CPU", config)
 
 
 def _first_line(error: Exception) -> str:
