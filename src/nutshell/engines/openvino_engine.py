@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -111,6 +112,7 @@ class OpenVinoEngine:
         """The model compiled, or read from the cache. Raises RuntimeError."""
         if self._cache is None:
             return self._core.compile_model(model, "CPU", config)
+        _name_plainly(model, network.outputs)
         device = self._core.get_property("CPU", "FULL_DEVICE_NAME")
         key, size = cache_key(network, weights, {**config, "engine": self._openvino.__version__, "device": device})
         try:
@@ -121,6 +123,15 @@ class OpenVinoEngine:
             # Once more without: what is wrong with the cache is no reason not to draw.
             self._cache.discard(key)
             return self._core.compile_model(model, "CPU", config)
+
+
+def _name_plainly(model: Any, outputs: Sequence[str]) -> None:
+    """OpenVINO numbers what has no name as a process makes it, and hashes names: in another order no network that was
+    kept would be found."""
+    for place, node in enumerate(model.get_ordered_ops()):
+        node.set_friendly_name(f"{node.get_type_name()}_{place}")
+    for name, output in zip(outputs, model.outputs, strict=True):
+        output.get_tensor().set_names({name})
 
 
 def _first_line(error: Exception) -> str:
