@@ -10,7 +10,8 @@ class StageNeed:
     """What the cost interpreter says of one stage.
 
     weight_bytes: as stored. activation_bytes: the most that is alive at once, in float32. operations: of one pass,
-    a multiply-add counted as two. passes: for one picture. nodes: of its graph.
+    a multiply-add counted as two. passes: for one picture. nodes: of its graph. with_previous: it is in use together
+    with the stage before it, also where each is freed before the next.
     """
 
     name: str
@@ -20,6 +21,7 @@ class StageNeed:
     operations: int = 0
     passes: int = 1
     nodes: int = 0
+    with_previous: bool = False
 
 
 @dataclass(frozen=True)
