@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 
-from nutshell.engines import Session
+from nutshell.engines import Engine, Session
+from nutshell.errors import NutshellError
 from nutshell.networks.ops import Network
 from nutshell.pipeline.opened import Engines
 from nutshell.plan import Plan
@@ -19,14 +21,24 @@ Rewrite = Callable[[Network], Network]
 
 
 class Stages:
-    """Compiled networks of one model, at most one of each name."""
+    """Compiled networks of one model, at most one of each part.
+
+    `ahead` compiles in a thread of its own, which the engines allow: they let Python go meanwhile. Everything else is
+    for one thread at a time.
+    """
 
     def __init__(self, engines: Engines, parts: Mapping[str, Part], rewrite: Rewrite | None = None) -> None:
-        """`parts`: by `Network.part` ("text_encoder", "unet", "vae_decoder", "vae_encoder")."""
+        """`parts`: by `Network.part` ("text_encoder", "unet", "unet_outer", "vae_decoder", "vae_encoder")."""
         self._engines = engines
         self._parts = parts
         self._rewrite = rewrite
         self._kept: dict[str, tuple[_Key, Session]] = {}
+        self._coming: dict[str, tuple[_Key, Future[Session]]] = {}
+        self._worker: ThreadPoolExecutor | None = None
+
+    def over(self, parts: Mapping[str, Part]) -> Stages:
+        """Stages of their own over other parts, by the same engines."""
+        return Stages(self._engines, parts, self._rewrite)
 
     @contextmanager
     def open(self, network: Network, plan: Plan) -> Iterator[Session]:
@@ -38,29 +50,74 @@ class Stages:
             if plan.staged:
                 self._drop(network.part)
 
+    def ahead(self, network: Network, plan: Plan) -> None:
+        """Begin to compile `network` while something else runs, where the plan has room for both.
+
+        What goes wrong there comes out of the `open` that wants it, as it would without.
+        """
+        if not plan.overlap:
+            return
+        key, part = _key_of(network, plan), network.part
+        if any(found is not None and found[0] == key for found in (self._kept.get(part), self._coming.get(part))):
+            return
+        self._drop(part)
+        engine = self._engines.take(plan)
+        if self._worker is None:
+            self._worker = ThreadPoolExecutor(1, "compile")
+        self._coming[part] = key, self._worker.submit(self._compile, engine, network, plan)
+
     def close(self) -> None:
         """Free everything."""
-        for name in list(self._kept):
+        for name in {*self._kept, *self._coming}:
             self._drop(name)
+        if self._worker is not None:
+            self._worker.shutdown()
+            self._worker = None
 
     def _take(self, network: Network, plan: Plan) -> Session:
-        shapes = tuple(given.shape for given in network.inputs.values())
-        how = (plan.engine, plan.device, plan.lean, plan.precision, plan.threads)
-        key: _Key = (network.name, shapes, how)
+        key = _key_of(network, plan)
+        self._arrive(network.part, key)
         kept = self._kept.get(network.part)
         if kept is not None and kept[0] == key:
             return kept[1]
         self._drop(network.part)
-        part = self._parts[network.part]
-        if self._rewrite is not None:
-            network = self._rewrite(network)
-        session = self._engines.take(plan).compile(network, part.weights, plan.precision, plan.threads)
-        # The engine has made its own copy by now; the file's pages can go until they are read again.
-        part.release()
+        session = self._compile(self._engines.take(plan), network, plan)
         self._kept[network.part] = (key, session)
         return session
 
+    def _compile(self, engine: Engine, network: Network, plan: Plan) -> Session:
+        part = self._parts[network.part]
+        if self._rewrite is not None:
+            network = self._rewrite(network)
+        session = engine.compile(network, part.weights, plan.precision, plan.threads)
+        # The engine has made its own copy by now; the file's pages can go until they are read again.
+        part.release()
+        return session
+
+    def _arrive(self, part: str, key: _Key) -> None:
+        """Wait for what is being compiled for a part, and keep it if it is what is wanted."""
+        if part not in self._coming:
+            return
+        if self._coming[part][0] != key:
+            self._drop(part)
+            return
+        _, coming = self._coming[part]
+        # An interrupt while waiting leaves it where `close` finds it.
+        wait([coming])
+        del self._coming[part]
+        self._kept[part] = (key, coming.result())
+
     def _drop(self, name: str) -> None:
+        coming = self._coming.pop(name, None)
+        if coming is not None:
+            # Nobody wants it any more, nor what went wrong with it.
+            with suppress(NutshellError):
+                coming[1].result().close()
         kept = self._kept.pop(name, None)
         if kept is not None:
             kept[1].close()
+
+
+def _key_of(network: Network, plan: Plan) -> _Key:
+    shapes = tuple(given.shape for given in network.inputs.values())
+    return network.name, shapes, (plan.engine, plan.device, plan.lean, plan.precision, plan.threads)
