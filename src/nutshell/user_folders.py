@@ -27,6 +27,16 @@ def state_folder(environment: Environment, platform: str = sys.platform) -> Path
     return _folder(environment, platform, "LOCALAPPDATA", "XDG_STATE_HOME", ".local/state")
 
 
+def cache_folder(environment: Environment, platform: str = sys.platform) -> Path | None:
+    """For what can be made anew."""
+    if platform == "darwin":
+        home = environment.get("HOME")
+        return Path(home, "Library", "Caches", "nutshell") if home else None
+    folder = _folder(environment, platform, "LOCALAPPDATA", "XDG_CACHE_HOME", ".cache")
+    # Windows has one folder for all that stays on the machine.
+    return folder / "cache" if folder is not None and platform == "win32" else folder
+
+
 def _folder(environment: Environment, platform: str, windows: str, xdg: str, below_home: str) -> Path | None:
     home = environment.get("HOME")
     if platform == "win32":

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from nutshell.cli.drawing import open_model, request_of
+from nutshell.pipeline import Request
 from nutshell.pipeline.parameters import read_parameters
+from nutshell.settings import resolve
 from tests.cli.conftest import Run
 
 
@@ -177,3 +180,17 @@ def test_calibrating_is_recommended_to_people_only(nutshell: Run) -> None:
     assert nutshell("cat").stderr == "drawing: cat\n"
     assert nutshell("cat", "--quiet", env=advice).stderr == ""
     assert nutshell("cat", "--json", env=advice).stderr == ""
+
+
+def test_what_is_left_out_reaches_the_request_and_the_cache_the_model() -> None:
+    flags = {"fast": "yes", "reuse": "3", "reuse_depth": "2", "merge": "0.5", "fewer_keys": "no", "vae": "full"}
+    settings = resolve({**flags, "compile_cache": "yes", "compile_cache_limit": "1G"}, {"NUTSHELL_CONFIG": ""})
+    request = request_of("cat", settings)
+    assert (request.fast, request.reuse, request.reuse_depth) == (True, 3, 2)
+    assert (request.merge, request.fewer_keys) == (0.5, False)
+    options = open_model(settings, lambda model, **given: given)
+    assert (options["vae"], options["compile_cache"]) == ("full", 10**9)
+    # Nothing unless it is asked for.
+    plain = resolve({}, {"NUTSHELL_CONFIG": ""})
+    assert request_of("cat", plain) == Request("cat")
+    assert "compile_cache" not in open_model(plain, lambda model, **given: given)

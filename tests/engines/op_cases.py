@@ -80,7 +80,7 @@ def stored(name: str, values: Array, dtype: str) -> Tensor:
 _STEP = 0.0237
 
 # Weights that every processor multiplies without saturating.
-_rows = partial(int8_rows, largest=SAFE_WEIGHT)
+_safe_rows = partial(int8_rows, largest=SAFE_WEIGHT)
 
 
 def _conv(
@@ -118,7 +118,7 @@ def _quantized(
 
     def run(ops: Ops[Any], w: Mapping[str, Tensor], i: Mapping[str, Any]) -> Any:
         given = i["x"] if zero_point is None else ops.fake_quantize(i["x"], _STEP, zero_point)
-        return getattr(ops, op)(given, Int8Weight(w["weight"], _rows), w.get("bias"), *settings)
+        return getattr(ops, op)(given, Int8Weight(w["weight"], _safe_rows), w.get("bias"), *settings)
 
     return Case(op, f"int8, {label}", {"x": x}, run, {"weight": weight, **({"bias": weight[:1]} if bias else {})})
 
@@ -167,6 +167,22 @@ def _one(op: str, label: str, x: Shape, *settings: Any) -> Case:
 def _concat(label: str, axis: int, *shapes: Shape) -> Case:
     inputs = {f"part{n}": shape for n, shape in enumerate(shapes)}
     return Case("concat", label, inputs, lambda ops, w, i: ops.concat([i[name] for name in inputs], axis))
+
+
+def _rows(op: str, label: str, x: Shape, targets: tuple[int, ...], count: int) -> Case:
+    """Through `match`, what each of the three makes of it: "match" shows all of its values, as rows."""
+
+    def run(ops: Ops[Any], w: Mapping[str, Tensor], i: Mapping[str, Any]) -> Any:
+        found = ops.match(i["x"], targets, count)
+        if op == "match":
+            values = (found.kept, found.merged, found.into, found.back)
+            return ops.concat([ops.take_rows(i["x"], places) for places in values], 1)
+        kept = ops.take_rows(i["x"], found.kept)
+        if op == "mean_rows":
+            kept = ops.mean_rows(kept, found.into, ops.take_rows(i["x"], found.merged))
+        return ops.take_rows(kept, found.back)
+
+    return Case(op, label, {"x": x}, run)
 
 
 _BROADCASTS: dict[str, tuple[Shape, Shape]] = {
@@ -286,6 +302,15 @@ CASES: list[Case] = [
     # Sizes at which a float32 ratio picks a wrong source.
     _one("upsample", "14x25 to 16x30", (1, 1, 14, 25), 16, 30),
     _one("upsample", "unchanged", (1, 2, 3, 3), 3, 3),
+    *(
+        _rows(op, label, *shape)
+        for op in ("match", "take_rows", "mean_rows")
+        for label, shape in {
+            "half of a batch of two": ((2, 16, 5), (0, 2, 8, 10), 8),
+            "as many as there are": ((1, 12, 7), (0, 2, 4), 9),
+            "a single one": ((1, 9, 4), (0,), 1),
+        }.items()
+    ),
 ]
 
 # Storage matters only to what reads stored tensors.

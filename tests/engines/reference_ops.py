@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from nutshell.errors import Shape
-from nutshell.networks.ops import Int8Weight, Padding, Weight
+from nutshell.networks.ops import Int8Weight, Match, Padding, Weight
 from nutshell.weights import Tensor
 
 
@@ -104,6 +104,31 @@ class ReferenceOps:
     def upsample(self, x: torch.Tensor, height: int, width: int) -> torch.Tensor:
         rows = torch.stack([x[:, :, row * x.shape[2] // height] for row in range(height)], 2)
         return torch.stack([rows[..., column * x.shape[3] // width] for column in range(width)], 3)
+
+    def match(self, x: torch.Tensor, targets: Sequence[int], count: int) -> Match[torch.Tensor]:
+        found: list[list[list[int]]] = []
+        for rows in x:
+            near = {}
+            for place in range(len(rows)):
+                if place not in targets:
+                    likeness = [float(F.cosine_similarity(rows[place], rows[target], dim=0)) for target in targets]
+                    near[place] = (max(likeness), likeness.index(max(likeness)))
+            by_likeness = sorted(near, key=lambda place: -near[place][0])
+            merged, left = by_likeness[:count], by_likeness[count:]
+            kept, into = [*targets, *left], [near[place][1] for place in merged]
+            back = [into[merged.index(p)] if p in merged else kept.index(p) for p in range(len(rows))]
+            found.append([kept, merged, into, back])
+        return Match(*(torch.tensor(column) for column in zip(*found, strict=True)))
+
+    def take_rows(self, x: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+        return torch.stack([rows[chosen] for rows, chosen in zip(x, places, strict=True)])
+
+    def mean_rows(self, x: torch.Tensor, places: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        out = x.clone()
+        for one in range(len(x)):
+            for place in range(x.shape[1]):
+                out[one, place] = torch.cat([x[one, place][None], rows[one][places[one] == place]]).mean(0)
+        return out
 
 
 def run_reference(case: Any, dtype: str) -> Any:

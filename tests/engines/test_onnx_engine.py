@@ -72,7 +72,7 @@ def test_the_graph_itself_holds_no_weight() -> None:
     ops = OnnxOps()
     inputs = {"x": ops.input("x", Input((1, 512)))}
     tensor = stored("w", np.zeros((512, 512)), "F32")
-    model = ops.model("probe", inputs, ops.linear(inputs["x"], tensor, None))
+    model = ops.model("probe", inputs, [ops.linear(inputs["x"], tensor, None)])
     assert len(model) < 2000
     assert [content.nbytes for content in ops.files.values()] == [tensor.nbytes]
 

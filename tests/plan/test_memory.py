@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nutshell.plan import Offer, StageNeed
-from nutshell.plan.memory import peak_memory
+from nutshell.plan.memory import overlap_bytes, peak_memory
 
 MB = 1_000_000
 TEXT = StageNeed("text_encoder", 85 * MB, 170 * MB, 3 * MB)
@@ -73,3 +73,22 @@ def test_on_a_card_the_weights_are_its_own() -> None:
     memory = peak_memory((unet(SD15, 105),), offer, "f16", staged=True)
     assert 2 * SD15 < memory.device_bytes < 3 * 10**9
     assert memory.need_bytes > 2 * SD15
+
+
+def test_stages_that_are_in_use_together_are_counted_together() -> None:
+    offer = Offer("openvino", "cpu", ("f32",), True)
+    outer = StageNeed("unet_outer", TINY, 2 * TINY, 20 * MB, with_previous=True)
+    alone, both = (
+        peak_memory((TEXT, *stages, DECODER), offer, "f32", staged=True).need_bytes
+        for stages in ((unet(TINY, 25),), (unet(TINY, 25), outer))
+    )
+    # In float32, and a little more for the graph.
+    assert 4 * TINY < both - alone < 4 * TINY + 100 * MB
+    # One after another it would cost nothing.
+    after = StageNeed("unet_outer", TINY, 2 * TINY, 20 * MB)
+    assert peak_memory((TEXT, unet(TINY, 25), after, DECODER), offer, "f32", staged=True).need_bytes == alone
+
+
+def test_what_overlaps_is_every_file_but_the_largest() -> None:
+    assert overlap_bytes((TEXT, unet(TINY, 25), DECODER)) == TEXT.weight_bytes + DECODER.weight_bytes
+    assert overlap_bytes(()) == 0

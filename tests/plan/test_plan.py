@@ -47,6 +47,28 @@ def test_plenty_of_memory_keeps_all_stages() -> None:
     assert plan.threads == 2
 
 
+def test_stages_are_compiled_ahead_where_both_fit() -> None:
+    plan = planned()
+    assert plan.overlap
+    assert plan.room_to_cache
+    # The text encoder's and the decoder's files, 270 MB, beside what all stages take.
+    enough = plan.need_bytes + 270 * MB
+    assert planned(max_memory=enough).overlap
+    short = planned(max_memory=enough - 1)
+    assert (short.staged, short.overlap, short.room_to_cache) == (False, False, False)
+    assert not planned(max_memory=1_600 * MB).overlap
+    # Eager PyTorch compiles nothing.
+    assert not planned(installed=Installed(torch="2.13.0")).overlap
+
+
+def test_the_outer_layers_count_as_denoising() -> None:
+    outer = StageNeed("unet_outer", 8 * MB, 16 * MB, 30 * MB, 64 * GIGA, 13, with_previous=True)
+    text, whole, decoder = NEED.stages
+    plain, reused = planned(), planned(need=Need((text, replace(whole, passes=7), outer, decoder), steps=20))
+    saved = (13 * 488 - 13 * 64) / (20 * 488)
+    assert reused.step_seconds == pytest.approx((1 - saved) * plain.step_seconds, rel=0.05)
+
+
 def test_little_memory_takes_one_stage_at_a_time() -> None:
     plan = planned(max_memory=1_600 * MB)
     assert plan.staged

@@ -27,6 +27,19 @@ def test_sixteen_bits_of_grey_are_not_all_white() -> None:
     assert np.abs(np.asarray(mask, np.float32) - ramp / 256).max() <= 1
 
 
+def test_what_is_left_out_reaches_the_pipeline_and_is_checked_first() -> None:
+    asked = {"fast": True, "reuse": 3, "reuse_depth": 2, "merge": 0.5, "fewer_keys": False}
+    wish = Wish("p", "m", **asked)
+    assert {name: getattr(wish.request(), name) for name in asked} == asked
+    assert Wish.from_json(wish.to_json()) == wish
+    # What an older version wrote knows nothing of it.
+    old = {key: value for key, value in wish.to_json().items() if key not in asked}
+    assert Wish.from_json(old).request().reuse is None
+    with pytest.raises(UsageError) as caught:
+        Wish("p", "m", merge=0.9).check(Limits())
+    assert caught.value.field == "merge"
+
+
 @pytest.mark.parametrize("data", [b"", b"GIF89a", png(Image.new("L", (8, 8)))[:40]])
 def test_what_is_no_picture_is_told_by_its_field(data: bytes) -> None:
     with pytest.raises(UsageError, match="not a picture") as caught:

@@ -285,3 +285,10 @@ def test_settings_pass_to_the_process_whole() -> None:
     assert DrawSettings.from_json(given.to_json()) == given
     assert given.places.yours == Path("/m")
     assert list(given.places.sticks()) == []
+
+
+def test_compiled_networks_are_kept_where_that_is_asked_for_but_not_with_amnesia() -> None:
+    asked = {"compile_cache": "yes", "compile_cache_limit": "1G"}
+    assert DrawSettings.of(resolve(asked)).compile_cache == 10**9
+    assert DrawSettings.of(resolve({**asked, "amnesia": "yes"})).compile_cache == 0
+    assert DrawSettings.of(resolve({"compile_cache_limit": "1G"})).compile_cache == 0

@@ -24,6 +24,7 @@ def request_of(
     fields: dict[str, Any] = settings.given(
         *("steps", "guidance", "guidance_interval", "guidance_rescale", "sampler", "schedule", "spacing", "eta"),
         *("seed", "count", "strength", "mask_blur", "clip_skip"),
+        *("fast", "reuse", "reuse_depth", "merge", "fewer_keys"),
     )
     if settings["size"] is not None:
         fields["width"], fields["height"] = settings["size"]
@@ -35,13 +36,18 @@ def open_model(settings: Settings, load: Callable[..., Any] | None) -> Any:
     models: dict[str, Any] = {name: settings[name] for name in ("model", "vae", "preview_vae")}
     if load is None:
         from nutshell.pipeline import load as load_model
+        from nutshell.pipeline.tiny_vae import choose_vae
         from nutshell.store import find
         from nutshell.store.places import Places
 
         load, places = load_model, Places.of(settings)
+        vae = models.pop("vae")
         models = {name: find(text, places) if text is not None else None for name, text in models.items()}
+        models["vae"] = choose_vae(vae, models["model"].card, places, fast=settings["fast"])
     names = ("engine", "precision", "threads", "prediction", "max_memory", "learn", "int8_budget")
     options = {name: settings[name] for name in names}
+    if settings["compile_cache"]:
+        options["compile_cache"] = settings["compile_cache_limit"]
     return load(models.pop("model"), embeddings=settings["embedding"], **models, **options)
 
 

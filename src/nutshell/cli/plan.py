@@ -33,19 +33,35 @@ def main(given: Sequence[str]) -> int:
     parser.add_argument("name", nargs="?", metavar="MODEL", help=MODEL_HELP)
     add_settings(
         parser,
-        *("size", "steps", "model", "models", "store", "sticks"),
+        *(
+            "size",
+            "steps",
+            "fast",
+            "reuse",
+            "reuse_depth",
+            "merge",
+            "fewer_keys",
+            "guidance_interval",
+            "model",
+            "models",
+            "store",
+            "sticks",
+        ),
         *("engine", "precision", "threads", "max_memory", "learn", "json", "log_level"),
     )
     arguments = parser.parse_intermixed_args(given)
     settings = settle(arguments)
     name: str = arguments.name or settings["model"]
 
+    from nutshell.cli.drawing import request_of
     from nutshell.pipeline.outlook import Wish, expect, outlook_json
     from nutshell.plan.settled import planner_of
     from nutshell.store.places import Places
 
     planner = planner_of(settings)
-    expected = expect(name, Places.of(settings), planner, Wish(settings["size"], settings["steps"]))
+    expected = expect(
+        name, Places.of(settings), planner, Wish(settings["size"], settings["steps"], request_of("", settings))
+    )
     if settings["json"]:
         print(json.dumps(outlook_json(name, expected), ensure_ascii=False, default=str))
     else:

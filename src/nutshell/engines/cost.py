@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nutshell.errors import Shape
-from nutshell.networks.ops import Network, Padding, Weight
+from nutshell.networks.ops import Match, Network, Padding, Weight
 from nutshell.weights import Tensor, Weights
 
 # Bytes of one activation value, and of one in eight bits.
@@ -161,6 +161,24 @@ class CostOps:
     def upsample(self, x: Shaped, height: int, width: int) -> Shaped:
         return self._emit((*x.shape[:2], height, width), (x,))
 
+    def match(self, x: Shaped, targets: Sequence[int], count: int) -> Match[Shaped]:
+        batch, n, width = x.shape
+        sources = n - len(targets)
+        if not 0 <= count <= sources:
+            raise ValueError(f"cannot merge {count} of {sources} rows")
+        unit = self._emit(x.shape, (x,), 4 * math.prod(x.shape))
+        # The products, and one look at each for the greatest.
+        compared = batch * sources * len(targets)
+        scores = self._emit((batch, sources, len(targets)), (unit,), (2 * width + 1) * compared)
+        sizes = (n - count, count, count, n)
+        return Match(*(self._emit((batch, size), (scores,)) for size in sizes))
+
+    def take_rows(self, x: Shaped, places: Shaped) -> Shaped:
+        return self._emit((*places.shape, x.shape[-1]), (x, places))
+
+    def mean_rows(self, x: Shaped, places: Shaped, rows: Shaped) -> Shaped:
+        return self._emit(x.shape, (x, places, rows), math.prod(rows.shape) + math.prod(x.shape))
+
     def _pointwise(self, x: Shaped) -> Shaped:
         return self._emit(x.shape, (x,), math.prod(x.shape))
 
@@ -190,7 +208,7 @@ class CostOps:
 def price(network: Network, weights: Weights) -> Cost:
     """What one pass of `network` over `weights` takes."""
     ops = CostOps()
-    network.run(ops, weights, {name: ops.value(given.shape) for name, given in network.inputs.items()})
+    network.results(ops, weights, {name: ops.value(given.shape) for name, given in network.inputs.items()})
     stored = ops.weights.values()
     return Cost(
         operations=ops.operations,

@@ -17,7 +17,13 @@ Array = npt.NDArray[Any]
 class Session(Protocol):
     """A compiled network. Call it with its named inputs as arrays; float inputs are float32."""
 
-    def __call__(self, **inputs: Array) -> npt.NDArray[np.float32]: ...
+    def __call__(self, **inputs: Array) -> npt.NDArray[np.float32]:
+        """The first output."""
+        ...
+
+    def run(self, **inputs: Array) -> tuple[npt.NDArray[np.float32], ...]:
+        """Every output, in the order of `Network.outputs`; copies, which the caller may keep."""
+        ...
 
     def close(self) -> None:
         """Free what it holds. Calling it again does nothing."""

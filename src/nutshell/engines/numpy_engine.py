@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nutshell.errors import Shape
-from nutshell.networks.ops import Network, Padding, Weight
+from nutshell.networks.ops import UNIT_EPS, Match, Network, Padding, Weight, others
 from nutshell.weights import Tensor, Weights
 
 Array = npt.NDArray[Any]
@@ -114,6 +114,31 @@ class NumpyOps:
         columns = np.arange(width) * x.shape[3] // width
         return x[:, :, rows][:, :, :, columns]
 
+    def match(self, x: Array, targets: Sequence[int], count: int) -> Match[Array]:
+        batch, n, _ = x.shape
+        sources = others(n, targets)
+        unit = x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), np.float32(UNIT_EPS))
+        scores = unit[:, sources] @ unit[:, list(targets)].swapaxes(-1, -2)
+        order = np.argsort(-scores.max(axis=-1), axis=-1, kind="stable")
+        into = np.take_along_axis(scores.argmax(axis=-1), order[:, :count], -1)
+        places = np.asarray(sources)[order]
+        first = np.broadcast_to(np.asarray(targets), (batch, len(targets)))
+        kept, merged = np.concatenate([first, places[:, count:]], axis=1), places[:, :count]
+        back = np.zeros((batch, n), np.int64)
+        np.put_along_axis(back, kept, np.arange(n - count)[None].repeat(batch, 0), -1)
+        np.put_along_axis(back, merged, into, -1)
+        return Match(kept, merged, into, back)
+
+    def take_rows(self, x: Array, places: Array) -> Array:
+        return np.take_along_axis(x, places[..., None], 1)
+
+    def mean_rows(self, x: Array, places: Array, rows: Array) -> Array:
+        sums, counts = x.copy(), np.ones((*x.shape[:2], 1), np.float32)
+        for one in range(x.shape[0]):
+            np.add.at(sums[one], places[one], rows[one])
+            np.add.at(counts[one], places[one], 1)
+        return sums / counts
+
 
 class NumpySession:
     """Runs the network anew at every call."""
@@ -123,8 +148,11 @@ class NumpySession:
         self._weights = weights
 
     def __call__(self, **inputs: Array) -> npt.NDArray[np.float32]:
-        out = self._network.run(NumpyOps(), self._weights, inputs)
-        return np.asarray(out, np.float32)
+        return self.run(**inputs)[0]
+
+    def run(self, **inputs: Array) -> tuple[npt.NDArray[np.float32], ...]:
+        found = self._network.results(NumpyOps(), self._weights, inputs)
+        return tuple(np.asarray(output, np.float32) for output in found)
 
     def close(self) -> None:
         pass

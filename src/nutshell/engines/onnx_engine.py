@@ -37,6 +37,9 @@ class OnnxSession:
         self._failures = failures
 
     def __call__(self, **inputs: Array) -> npt.NDArray[np.float32]:
+        return self.run(**inputs)[0]
+
+    def run(self, **inputs: Array) -> tuple[npt.NDArray[np.float32], ...]:
         if self._session is None:
             raise EngineError(tr("the session of {name} is closed", name=self._name))
         if inputs.keys() != self._inputs.keys():
@@ -53,13 +56,13 @@ class OnnxSession:
             for name, given in self._inputs.items()
         }
         try:
-            (output,) = self._session.run(None, feeds)
+            found = self._session.run(None, feeds)
         except self._failures as error:
             raise EngineError(
                 tr("ONNX Runtime failed while it ran {name}: {reason}", name=self._name, reason=_one_line(error))
             ) from error
         # A copy: the output may lie in the arena, and would keep all of it past `close`.
-        return np.array(output, np.float32)
+        return tuple(np.array(output, np.float32) for output in found)
 
     def close(self) -> None:
         if self._session is None:
@@ -120,7 +123,7 @@ class OnnxEngine:
             return_large_blocks()
         ops = self._ops()
         inputs = {name: ops.input(name, given) for name, given in network.inputs.items()}
-        model = ops.model(network.name, inputs, network.run(ops, weights, inputs))
+        model = ops.model(network.name, inputs, network.results(ops, weights, inputs))
         options = self._options(threads)
         held = self._hand_over(options, ops)
         try:

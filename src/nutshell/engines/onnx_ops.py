@@ -15,7 +15,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from nutshell.errors import Shape
-from nutshell.networks.ops import Input, Int8Weight, Padding, Weight
+from nutshell.networks.ops import UNIT_EPS, Input, Int8Weight, Match, Padding, Weight, others
 from nutshell.weights import Tensor
 
 Array = npt.NDArray[Any]
@@ -64,14 +64,15 @@ class OnnxOps:
         """A named input of static shape."""
         return _value(given.shape, ir.DataType.INT64 if given.integer else ir.DataType.FLOAT, name)
 
-    def model(self, name: str, inputs: Mapping[str, Value], output: Value) -> bytes:
+    def model(self, name: str, inputs: Mapping[str, Value], outputs: Sequence[Value]) -> bytes:
         """The finished graph, serialized. It is small: no weight is in it."""
         # A graph's output must be computed in it; a network may hand back an input or a stored tensor.
-        result = self._node("Identity", [output], self.shape(output))
-        result.name = "output"
+        results = [self._node("Identity", [output], self.shape(output)) for output in outputs]
+        for place, result in enumerate(results):
+            result.name = f"output.{place}"
         graph = ir.Graph(
             list(inputs.values()),
-            [result],
+            results,
             nodes=self._nodes,
             initializers=[*self._constants.values(), *self._weights.values()],
             opset_imports=_OPSETS,
@@ -228,6 +229,66 @@ class OnnxOps:
                 sources = self._integers([place * old // new for place in range(new)])
                 x = self._node("Gather", [x, sources], tuple(shape), axis=axis)
         return x
+
+    # -- rows that are chosen by what they hold -------------------------------------------------------
+    def match(self, x: Value, targets: Sequence[int], count: int) -> Match[Value]:
+        batch, n, width = self.shape(x)
+        sources = others(n, targets)
+        m, whole = len(sources), ir.DataType.INT64
+        length = self._node("ReduceL2", [x, self._integers([2])], (batch, n, 1), keepdims=1)
+        unit = self._node(
+            "Div",
+            [x, self._node("Max", [length, self._constant(np.float32(UNIT_EPS))], (batch, n, 1))],
+            (batch, n, width),
+        )
+        rows = self._node("Gather", [unit, self._integers(sources)], (batch, m, width), axis=1)
+        columns = self.transpose(
+            self._node("Gather", [unit, self._integers(targets)], (batch, len(targets), width), axis=1), (0, 2, 1)
+        )
+        scores = self._node("MatMul", [rows, columns], (batch, m, len(targets)))
+        height = self._node("ReduceMax", [scores, self._integers([2])], (batch, m), keepdims=0)
+        nearest = self._node("ArgMax", [scores], (batch, m), kind=whole, axis=2, keepdims=0)
+        _, order = self._pair("TopK", [height, self._integers([m])], (batch, m), axis=1)
+        into = self._node("GatherElements", [nearest, self._part(order, 0, count)], (batch, count), kind=whole, axis=1)
+        places = self._node("Gather", [self._integers(sources), order], (batch, m), kind=whole, axis=0)
+        first = self._constant(np.tile(np.array(targets, np.int64), (batch, 1)))
+        kept = self._node("Concat", [first, self._part(places, count, m)], (batch, n - count), kind=whole, axis=1)
+        merged = self._part(places, 0, count)
+        back = self._constant(np.zeros((batch, n), np.int64))
+        stay = self._constant(np.tile(np.arange(n - count, dtype=np.int64), (batch, 1)))
+        for where, what in ((kept, stay), (merged, into)):
+            back = self._node("ScatterElements", [back, where, what], (batch, n), kind=whole, axis=1)
+        return Match(kept, merged, into, back)
+
+    def take_rows(self, x: Value, places: Value) -> Value:
+        shape = (*self.shape(places), self.shape(x)[-1])
+        # GatherND, which knows batches: Gather would take the same rows of each.
+        return self._node("GatherND", [x, self._column(places)], shape, batch_dims=1)
+
+    def mean_rows(self, x: Value, places: Value, rows: Value) -> Value:
+        shape, given = self.shape(x), self.shape(rows)
+        # ScatterElements, not ScatterND: ORT adds the latter's rows in parallel, and loses some that meet.
+        column = self._column(places)
+        where = self._node("Expand", [column, self._integers(given)], given, kind=ir.DataType.INT64)
+        sums = self._node("ScatterElements", [x, where, rows], shape, axis=1, reduction="add")
+        counts = [self._constant(np.ones((*sizes[:2], 1), np.float32)) for sizes in (shape, given)]
+        count = self._node("ScatterElements", [counts[0], column, counts[1]], (*shape[:2], 1), axis=1, reduction="add")
+        return self._node("Div", [sums, count], shape)
+
+    def _column(self, places: Value) -> Value:
+        shape = (*self.shape(places), 1)
+        return self._node("Unsqueeze", [places, self._integers([2])], shape, kind=ir.DataType.INT64)
+
+    def _part(self, places: Value, start: int, stop: int) -> Value:
+        bounds = [self._integers([number]) for number in (start, stop, 1)]
+        shape = (self.shape(places)[0], stop - start)
+        return self._node("Slice", [places, *bounds], shape, kind=ir.DataType.INT64)
+
+    def _pair(self, operator: str, inputs: Sequence[Value], shape: Shape, **attributes: Any) -> tuple[Value, Value]:
+        """A node of two outputs: values, and their places."""
+        outputs = [_value(shape, ir.DataType.FLOAT), _value(shape, ir.DataType.INT64)]
+        self._nodes.append(ir.node(operator, inputs, attributes, outputs=outputs))
+        return outputs[0], outputs[1]
 
     # -- building -----------------------------------------------------------------------------------
     def _node(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from nutshell.engines.cache_key import cache_key
+from nutshell.engines.compile_cache import CompileCache
 from nutshell.engines.heap import trim_heap
 from nutshell.errors import EngineError, EngineUnavailable
 from nutshell.language import tr
@@ -28,6 +31,9 @@ class OpenVinoSession:
         self._name = name
 
     def __call__(self, **inputs: Array) -> npt.NDArray[np.float32]:
+        return self.run(**inputs)[0]
+
+    def run(self, **inputs: Array) -> tuple[npt.NDArray[np.float32], ...]:
         if self._request is None:
             raise EngineError(tr("the session of {name} is closed", name=self._name))
         try:
@@ -37,7 +43,7 @@ class OpenVinoSession:
                 tr("OpenVINO failed while it ran {name}: {reason}", name=self._name, reason=_first_line(error))
             ) from error
         # The request reuses its output buffer, so the caller gets a copy.
-        return np.array(results[0], np.float32)
+        return tuple(np.array(results[index], np.float32) for index in range(len(results)))
 
     def close(self) -> None:
         if self._compiled is None:
@@ -53,7 +59,8 @@ class OpenVinoEngine:
 
     name = "openvino"
 
-    def __init__(self) -> None:
+    def __init__(self, cache: CompileCache | None = None) -> None:
+        """cache: where compiled networks are kept; None to compile each anew."""
         try:
             from nutshell.engines.openvino_library import openvino
             from nutshell.engines.openvino_ops import OpenVinoOps
@@ -64,6 +71,7 @@ class OpenVinoEngine:
         self._core = openvino.Core()
         self._openvino = openvino
         self._ops = OpenVinoOps
+        self._cache = cache
 
     @property
     def precisions(self) -> tuple[str, ...]:
@@ -82,8 +90,8 @@ class OpenVinoEngine:
             )
         ops = self._ops()
         parameters = {name: ops.input(name, given) for name, given in network.inputs.items()}
-        result = network.run(ops, weights, parameters)
-        model = self._openvino.Model([result], [node.get_node() for node in parameters.values()], network.name)
+        found = network.results(ops, weights, parameters)
+        model = self._openvino.Model(list(found), [node.get_node() for node in parameters.values()], network.name)
         config: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": precision,
             "PERFORMANCE_HINT": "LATENCY",
@@ -92,13 +100,38 @@ class OpenVinoEngine:
         if threads is not None:
             config["INFERENCE_NUM_THREADS"] = threads
         try:
-            compiled = self._core.compile_model(model, "CPU", config)
+            compiled = self._compiled(model, config, network, weights)
         except RuntimeError as error:
             raise EngineError(
                 tr("OpenVINO cannot compile {name}: {reason}", name=network.name, reason=_first_line(error)),
                 tr("try --engine onnx"),
             ) from error
         return OpenVinoSession(compiled, network.name, ops.held)
+
+    def _compiled(self, model: Any, config: dict[str, Any], network: Network, weights: Weights) -> Any:
+        """The model compiled, or read from the cache. Raises RuntimeError."""
+        if self._cache is None:
+            return self._core.compile_model(model, "CPU", config)
+        _name_plainly(model, network.outputs)
+        device = self._core.get_property("CPU", "FULL_DEVICE_NAME")
+        key, size = cache_key(network, weights, {**config, "engine": self._openvino.__version__, "device": device})
+        try:
+            with self._cache.entry(key, size) as folder:
+                kept = {} if folder is None else {"CACHE_DIR": str(folder)}
+                return self._core.compile_model(model, "CPU", {**config, **kept})
+        except RuntimeError:
+            # Once more without: what is wrong with the cache is no reason not to draw.
+            self._cache.discard(key)
+            return self._core.compile_model(model, "CPU", config)
+
+
+def _name_plainly(model: Any, outputs: Sequence[str]) -> None:
+    """OpenVINO numbers what has no name as a process makes it, and hashes names: in another order no network that was
+    kept would be found."""
+    for place, node in enumerate(model.get_ordered_ops()):
+        node.set_friendly_name(f"{node.get_type_name()}_{place}")
+    for name, output in zip(outputs, model.outputs, strict=True):
+        output.get_tensor().set_names({name})
 
 
 def _first_line(error: Exception) -> str:

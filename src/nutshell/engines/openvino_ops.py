@@ -9,7 +9,7 @@ import numpy as np
 
 from nutshell.engines.openvino_library import openvino
 from nutshell.errors import Shape
-from nutshell.networks.ops import Input, Int8Weight, Padding, Weight
+from nutshell.networks.ops import UNIT_EPS, Input, Int8Weight, Match, Padding, Weight, others
 from nutshell.weights import Tensor
 
 OvTensor, Type, op, opset15 = openvino.Tensor, openvino.Type, openvino.op, openvino.opset15
@@ -131,6 +131,44 @@ class OpenVinoOps:
             axes=_integers([2, 3]),
         ).output(0)
 
+    def match(self, x: Node, targets: Sequence[int], count: int) -> Match[Node]:
+        batch, n, _ = self.shape(x)
+        sources = others(n, targets)
+        unit = opset15.normalize_l2(x, _integers([2]), UNIT_EPS**2, "max").output(0)
+        rows, columns = (_gather(unit, places, axis=1) for places in (sources, targets))
+        scores = opset15.matmul(rows, columns, False, True).output(0)
+        nearest, height = self._greatest(scores)
+        order = opset15.topk(height, _one(len(sources)), 1, "max", "value", index_element_type="i64").output(1)
+        to_merge = self.slice(order, 1, 0, count)
+        into = opset15.gather_elements(nearest, to_merge, 1).output(0)
+        places = opset15.gather(_integers(sources), order, _one(0)).output(0)
+        first = opset15.constant(np.tile(np.array(targets, np.int64), (batch, 1))).output(0)
+        # OpenVINO crashes on a slice of nothing.
+        kept = self.concat([first, self.slice(places, 1, count, len(sources))], 1) if count < len(sources) else first
+        merged = self.slice(places, 1, 0, count)
+        back = opset15.constant(np.zeros((batch, n), np.int64)).output(0)
+        stay = opset15.constant(np.tile(np.arange(n - count), (batch, 1))).output(0)
+        for where, what in ((kept, stay), (merged, into)):
+            back = opset15.scatter_elements_update(back, where, what, _one(1)).output(0)
+        return Match(kept, merged, into, back)
+
+    def _greatest(self, scores: Node) -> tuple[Node, Node]:
+        """Along the last axis of (batch, n, m): the place of the greatest, and the greatest, both (batch, n)."""
+        batch, n, m = self.shape(scores)
+        if m == 1:
+            # TopK over a single value gives a place that is none.
+            return opset15.constant(np.zeros((batch, n), np.int64)).output(0), self.reshape(scores, (batch, n))
+        best = opset15.topk(scores, _one(1), 2, "max", "none", index_element_type="i64")
+        return self.reshape(best.output(1), (batch, n)), self.reshape(best.output(0), (batch, n))
+
+    def take_rows(self, x: Node, places: Node) -> Node:
+        # Not Gather with batch_dims: of a single batch it crashes over places that were scattered (2026.4).
+        return opset15.gather_nd(x, opset15.unsqueeze(places, _integers([2])), 1).output(0)
+
+    def mean_rows(self, x: Node, places: Node, rows: Node) -> Node:
+        where = opset15.broadcast(opset15.unsqueeze(places, _integers([2])), _integers(self.shape(rows))).output(0)
+        return opset15.scatter_elements_update(x, where, rows, _one(1), "mean", True).output(0)
+
     def _weight(self, tensor: Weight) -> Node:
         """A stored tensor as float32: the mapped bytes shared, converted in the graph if stored in less."""
         if isinstance(tensor, Int8Weight):
@@ -170,7 +208,11 @@ def _constant(value: float) -> Node:
 
 
 def _gather(x: Node, indices: Any, axis: int) -> Node:
-    return opset15.gather(x, _integers(indices), opset15.constant(np.int64(axis))).output(0)
+    return opset15.gather(x, _integers(indices), _one(axis)).output(0)
+
+
+def _one(value: int) -> Node:
+    return opset15.constant(np.int64(value)).output(0)
 
 
 def _integers(values: Sequence[int]) -> Node:

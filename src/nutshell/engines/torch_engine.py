@@ -33,6 +33,9 @@ class TorchSession:
         self._threads = threads
 
     def __call__(self, **inputs: Array) -> npt.NDArray[np.float32]:
+        return self.run(**inputs)[0]
+
+    def run(self, **inputs: Array) -> tuple[npt.NDArray[np.float32], ...]:
         if self._network is None or self._weights is None:
             raise EngineError(tr("the session of {name} is closed", name=self._name))
         expected = self._network.inputs
@@ -55,9 +58,9 @@ class TorchSession:
                 name: self._value(inputs[name], torch.int64 if given.integer else self._ops.dtype)
                 for name, given in expected.items()
             }
-            output = self._network.run(self._ops, self._weights, values)
+            found = self._network.results(self._ops, self._weights, values)
             # A copy: on the CPU the output may be an input, or a weight.
-            return np.array(output.float().cpu().numpy(), np.float32)
+            return tuple(np.array(output.float().cpu().numpy(), np.float32) for output in found)
 
     def close(self) -> None:
         if self._network is None:
@@ -131,7 +134,7 @@ class TorchEngine:
                 )
                 for name, given in network.inputs.items()
             }
-            network.run(shapes, weights, values)
+            network.results(shapes, weights, values)
         return TorchSession(self._torch, ops, network, weights, threads)
 
 

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from nutshell.errors import Shape
-from nutshell.networks.ops import Int8Weight, Padding, Weight
+from nutshell.networks.ops import UNIT_EPS, Int8Weight, Match, Padding, Weight, others
 from nutshell.weights import Tensor
 
 Value = Any  # A torch.Tensor; torch is not type-checked here.
@@ -112,6 +112,30 @@ class TorchOps:
         rows = torch.arange(height, device=x.device) * old_height // height
         columns = torch.arange(width, device=x.device) * old_width // width
         return x.index_select(2, rows).index_select(3, columns)
+
+    # -- rows that are chosen by what they hold -------------------------------------------------------
+    def match(self, x: Value, targets: Sequence[int], count: int) -> Match[Value]:
+        batch, n, _ = x.shape
+        first = torch.tensor(list(targets), device=x.device)
+        sources = torch.tensor(others(n, targets), device=x.device)
+        unit = F.normalize(x.float(), dim=-1, eps=UNIT_EPS).to(x.dtype)
+        best, nearest = (unit[:, sources] @ unit[:, first].mT).max(-1)
+        order = best.sort(dim=-1, descending=True, stable=True).indices
+        into = nearest.gather(-1, order[:, :count])
+        places = sources[order]
+        kept, merged = torch.cat([first.expand(batch, -1), places[:, count:]], 1), places[:, :count]
+        back = torch.zeros((batch, n), dtype=torch.int64, device=x.device)
+        stay = torch.arange(n - count, device=x.device).expand(batch, -1)
+        back = back.scatter(1, kept, stay).scatter(1, merged, into)
+        return Match(kept, merged, into, back)
+
+    def take_rows(self, x: Value, places: Value) -> Value:
+        return x.gather(1, places[..., None].expand(-1, -1, x.shape[-1]))
+
+    def mean_rows(self, x: Value, places: Value, rows: Value) -> Value:
+        index = places[..., None].expand(-1, -1, x.shape[-1])
+        # In float32: many rows may come together in one.
+        return x.float().scatter_reduce(1, index, rows.float(), "mean", include_self=True).to(x.dtype)
 
     # -- weights ------------------------------------------------------------------------------------
     def _weight(self, tensor: Weight) -> Value:

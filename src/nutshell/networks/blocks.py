@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from nutshell.networks import layers
+from nutshell.networks.fewer_tokens import merged_tokens, pooled_tokens
 from nutshell.networks.ops import Ops
 from nutshell.weights import Weights
 
@@ -14,7 +15,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Widths:
-    """What the blocks of one level share."""
+    """What the blocks of one level share. merge, fewer_keys: see `Thrift`."""
 
     channels: int
     groups: int
@@ -23,6 +24,8 @@ class Widths:
     transformer_layers: int = 1
     linear_projection: bool = False
     output_scale: float = 1.0
+    merge: float = 0.0
+    fewer_keys: bool = False
 
 
 def resnet_block(ops: Ops[T], weights: Weights, x: T, widths: Widths, time: T | None = None) -> T:
@@ -57,7 +60,7 @@ def transformer(ops: Ops[T], weights: Weights, x: T, condition: T, widths: Width
     else:
         h = layers.to_sequence(ops, layers.conv2d(ops, weights.at("proj_in"), h, channels, kernel=1))
     for index in range(widths.transformer_layers):
-        h = transformer_layer(ops, weights.at("transformer_blocks", index), h, condition, widths.heads)
+        h = transformer_layer(ops, weights.at("transformer_blocks", index), h, condition, widths, (height, width))
     if widths.linear_projection:
         h = layers.to_picture(ops, layers.linear(ops, weights.at("proj_out"), h, channels), height, width)
     else:
@@ -65,14 +68,26 @@ def transformer(ops: Ops[T], weights: Weights, x: T, condition: T, widths: Width
     return ops.add(x, h)
 
 
-def transformer_layer(ops: Ops[T], weights: Weights, x: T, condition: T, heads: int) -> T:
-    """Self-attention, cross-attention, gated feed-forward, each normalized before and added after."""
-    h = layers.layer_norm(ops, weights.at("norm1"), x)
-    x = ops.add(x, attention(ops, weights.at("attn1"), h, h, heads))
+def transformer_layer(ops: Ops[T], weights: Weights, x: T, condition: T, widths: Widths, grid: tuple[int, int]) -> T:
+    """Self-attention, cross-attention, gated feed-forward, each normalized before and added after.
+
+    grid: height and width of the picture that the sequence was.
+    """
+    x = ops.add(x, self_attention(ops, weights, x, widths, grid))
     h = layers.layer_norm(ops, weights.at("norm2"), x)
-    x = ops.add(x, attention(ops, weights.at("attn2"), h, condition, heads))
+    x = ops.add(x, attention(ops, weights.at("attn2"), h, condition, widths.heads))
     h = layers.layer_norm(ops, weights.at("norm3"), x)
     return ops.add(x, gated_feed_forward(ops, weights.at("ff", "net"), h))
+
+
+def self_attention(ops: Ops[T], weights: Weights, x: T, widths: Widths, grid: tuple[int, int]) -> T:
+    """The picture's tokens attend to each other: all of them, or fewer where that was asked for."""
+    h = layers.layer_norm(ops, weights.at("norm1"), x)
+    seen = pooled_tokens(ops, h, grid) if widths.fewer_keys else h
+    if not widths.merge:
+        return attention(ops, weights.at("attn1"), h, seen, widths.heads)
+    merged, parted = merged_tokens(ops, x, h, grid, widths.merge)
+    return parted(attention(ops, weights.at("attn1"), merged, seen if widths.fewer_keys else merged, widths.heads))
 
 
 def attention(ops: Ops[T], weights: Weights, x: T, context: T, heads: int, bias: bool = False) -> T:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -68,6 +68,31 @@ class Int8Weight:
 
 
 Weight = Tensor | Int8Weight
+
+
+# A row shorter than this has no direction to compare.
+UNIT_EPS = 1e-6
+
+
+def others(n: int, targets: Sequence[int]) -> list[int]:
+    """Of n rows those that are no target, in their order."""
+    taken = set(targets)
+    return [place for place in range(n) if place not in taken]
+
+
+@dataclass(frozen=True)
+class Match(Generic[T]):
+    """Which of n rows are merged into which. Every value holds whole numbers, which only `Ops` understands.
+
+    kept (batch, n - count): the rows that stay, by their places; first the targets, in their order. merged
+    (batch, count): those that go. into (batch, count): for each of `merged` the place in `kept` of the target that
+    takes it up. back (batch, n): for each of the n rows the place in `kept` of itself, or of what took it up.
+    """
+
+    kept: T
+    merged: T
+    into: T
+    back: T
 
 
 class Ops(Protocol[T]):
@@ -159,6 +184,26 @@ class Ops(Protocol[T]):
         """Nearest neighbour to (height, width): source row = floor(row * old / new)."""
         ...
 
+    # -- rows that are chosen by what they hold -------------------------------------------------------
+    def match(self, x: T, targets: Sequence[int], count: int) -> Match[T]:
+        """Choose `count` rows of x (batch, n, width) that are most like one of the rows `targets`, by cosine.
+
+        Bipartite soft matching (Bolya et al. 2022, arXiv:2210.09461, section 3.1): each row that is no target looks
+        for its nearest target; the `count` with the nearest are to be merged into them.
+        """
+        ...
+
+    def take_rows(self, x: T, places: T) -> T:
+        """Rows of x (batch, n, width) by a value of `Match` (batch, m) -> (batch, m, width)."""
+        ...
+
+    def mean_rows(self, x: T, places: T, rows: T) -> T:
+        """x (batch, n, width), each row the mean of itself and of all `rows` (batch, m, width) meant for its place.
+
+        places (batch, m): a value of `Match`.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class Input:
@@ -172,11 +217,18 @@ class Input:
 class Network:
     """A network bound to its configuration and input shapes, ready for any interpreter.
 
-    `run(ops, weights, inputs)` returns the one output value. part: whose weights it reads and what it
-    does ("vae_decoder"). name: that, with any setting that changes the graph ("text_encoder 11 layers").
+    `run(ops, weights, inputs)` returns the output value, or a tuple of them where `outputs` names several. part: whose
+    weights it reads and what it does ("vae_decoder"). name: that, with any setting that changes the graph
+    ("text_encoder 11 layers").
     """
 
     part: str
     name: str
     inputs: Mapping[str, Input]
     run: Callable[[Ops[Any], Weights, Mapping[str, Any]], Any]
+    outputs: tuple[str, ...] = ("output",)
+
+    def results(self, ops: Ops[Any], weights: Weights, inputs: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Run it: its outputs in the order of their names."""
+        found = self.run(ops, weights, inputs)
+        return found if len(self.outputs) > 1 else (found,)

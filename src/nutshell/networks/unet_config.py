@@ -65,6 +65,12 @@ class UNetConfig:
     def levels(self) -> int:
         return len(self.channels)
 
+    @property
+    def finest_attention(self) -> int | None:
+        """The finest level that has attention, on the way down or up; None where none has."""
+        attended = (down or up for down, up in zip(self.down_attention, reversed(self.up_attention), strict=True))
+        return next((level for level, has in enumerate(attended) if has), None)
+
     @staticmethod
     def read(config: Mapping[str, Any]) -> UNetConfig:
         """From diffusers' config.json. Raises UnsupportedModel naming the feature that is not there."""

@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from nutshell.engines import Session
 from nutshell.networks.unet import guidance_features, timestep_features
 from nutshell.pipeline.condition import Condition
 from nutshell.pipeline.facts import Facts
 from nutshell.pipeline.order import Order
 from nutshell.pipeline.picture import OnStep, Progress
 from nutshell.pipeline.preview import TinyPreview, linear_preview
+from nutshell.pipeline.reuse import Denoiser, Evaluate
 from nutshell.pipeline.start_latent import Start
 from nutshell.sampling import NoiseStream, SampleStep, guided
 from nutshell.sampling.step import Array, Predict
@@ -27,7 +27,7 @@ PREVIEW_SIDE = 256
 
 
 def denoise(
-    session: Session,
+    denoiser: Denoiser,
     order: Order,
     facts: Facts,
     condition: Condition,
@@ -36,13 +36,13 @@ def denoise(
     tell: Callable[[SampleStep], None],
 ) -> F32:
     """Run every step and return the clean latent."""
-    request = order.request
+    positive, negative = denoiser.streams()
     predict = guided(
-        _predict(session, order, facts, condition.positive, start),
-        None if condition.negative is None else _predict(session, order, facts, condition.negative, start),
+        _predict(positive, order, facts, condition.positive, start),
+        None if condition.negative is None else _predict(negative, order, facts, condition.negative, start),
         scale=order.guidance if order.guided else 1.0,
-        interval=request.guidance_interval,
-        rescale=request.guidance_rescale,
+        interval=order.savings.guidance_interval,
+        rescale=order.request.guidance_rescale,
         train_steps=facts.diffusion.train_steps,
     )
     blend = None
@@ -55,7 +55,7 @@ def denoise(
     return np.asarray(latent, np.float32)
 
 
-def _predict(session: Session, order: Order, facts: Facts, condition: F32, start: Start) -> Predict:
+def _predict(evaluate: Evaluate, order: Order, facts: Facts, condition: F32, start: Start) -> Predict:
     """One pass of the denoiser under `condition`."""
     fixed: dict[str, F32] = {"condition": condition}
     if facts.unet.guidance_width:
@@ -65,7 +65,7 @@ def _predict(session: Session, order: Order, facts: Facts, condition: F32, start
         seen = np.asarray(latent, np.float32)
         if start.extra is not None:
             seen = np.concatenate([seen, start.extra], axis=1)
-        return session(latent=seen, timestep=timestep_features(facts.unet, timestep), **fixed)
+        return evaluate(latent=seen, timestep=timestep_features(facts.unet, timestep), **fixed)
 
     return predict
 

@@ -14,6 +14,9 @@ from nutshell.plan.need import NO_SCALES
 from nutshell.quantization import FULL_WEIGHT, SAFE_WEIGHT, CalibrationCard, Scales, quantized, with_int8_linears
 from nutshell.weights import Part
 
+# The denoiser's outermost layers, run by themselves, are layers of the denoiser.
+_SAME_LAYERS = {"unet_outer": "unet"}
+
 _ADDS_UP = {"avx512_vnni", "avx_vnni", "amx_int8"}
 
 
@@ -31,7 +34,7 @@ class EightBits:
         """The network as a plan of that precision runs it. A part without scales computes as it would beside them."""
         if precision == "int8_weights":
             return with_int8_linears(network, _releasing(part))
-        scales = self.scales.get(network.part)
+        scales = self.scales.get(_SAME_LAYERS.get(network.part, network.part))
         if precision != "int8" or not scales:
             return network
         return quantized(network, scales, self.largest_weight, _releasing(part))

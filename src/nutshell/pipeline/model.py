@@ -15,11 +15,12 @@ import numpy as np
 
 from nutshell import __version__
 from nutshell.engines import NAMES, Engine, open_engine
-from nutshell.errors import EngineUnavailable, ModelNotFound, UsageError
+from nutshell.errors import EngineUnavailable, ModelNotFound, NotEnoughMemory, UsageError
 from nutshell.language import Text, tr
 from nutshell.machine import Machine, PeakMeter, probe
 from nutshell.networks.autoencoder_tiny import AutoencoderTinyConfig
 from nutshell.pipeline.advice import advice
+from nutshell.pipeline.caching import open_cache
 from nutshell.pipeline.cards import find_card
 from nutshell.pipeline.draw import Kit, draw
 from nutshell.pipeline.eight_bits import EightBits, eight_bits
@@ -33,6 +34,7 @@ from nutshell.pipeline.pixels import fitted_size
 from nutshell.pipeline.preview import TinyPreview
 from nutshell.pipeline.request import Request
 from nutshell.pipeline.stages import Rewrite, Stages, Tap
+from nutshell.pipeline.tiny_vae import TinyWay, choose_vae, tiny_vae
 from nutshell.plan import EIGHT_BITS, Need, Plan, Planner, installed_engines
 from nutshell.quantization import DEFAULT_DB
 from nutshell.settings import DEFAULT_MODEL
@@ -62,6 +64,7 @@ def load(
     int8_budget: float = DEFAULT_DB,
     rewrite: Rewrite | None = None,
     tap: Tap | None = None,
+    compile_cache: int = 0,
 ) -> Model:
     """Open a model: a name, a diffusers folder, or a single .safetensors file.
 
@@ -72,17 +75,20 @@ def load(
     threads: processor threads; each None for the best here. max_memory: bytes of memory that may be resident at
     most, None for 85% of what is free. staged: free each stage before the next, even where there is memory for all.
     learn: whether measured figures, kept in the user's state folder, correct the next estimate. vae: another
-    autoencoder, full or tiny: a name, folder or file too. embeddings: textual-inversion files, called in prompts by
-    their names. prediction: "epsilon", "v_prediction" or "sample" where the files do not say. preview_vae: a tiny
-    autoencoder for sharper previews than the linear ones. int8_budget: how near to float32 eight bits must stay, in
-    dB: above 0 at least, else at most so much below the nearest (see `nutshell.quantization.kept_layers`). rewrite:
-    makes of each network the one to run in its place, told apart by `Network.part`. tap: told of every run of a
-    network. Headers and sizes are checked now, weights are read when the first picture is drawn. Raises a
-    NutshellError that says what is wrong.
+    autoencoder, full or tiny: a name, folder or file too, "tiny" for the one that its card names, "full" for its own
+    even where only the tiny one would fit. embeddings: textual-inversion files, called in prompts by their names.
+    prediction: "epsilon", "v_prediction" or "sample" where the files do not say. preview_vae: a tiny autoencoder for
+    sharper previews than the linear ones. int8_budget: how near to float32 eight bits must stay, in dB: above 0 at
+    least, else at most so much below the nearest (see `nutshell.quantization.kept_layers`). rewrite: makes of each
+    network the one to run in its place, told apart by `Network.part`. tap: told of every run of a network.
+    compile_cache: bytes of disk in the user's cache folder that compiled networks may take, 0 to keep none. Headers
+    and sizes are checked now, weights are read when the first picture is drawn. Raises a NutshellError that says what
+    is wrong.
     """
     found = find(model)
     checkpoint, card = open_checkpoint(found.path, base=found.base), found.card
-    opened = open_part(find(vae).path, "vae") if vae is not None else checkpoint.open("vae")
+    other = choose_vae(vae, card)
+    opened = open_part(other.path, "vae") if other is not None else checkpoint.open("vae")
     facts = read_facts(checkpoint, opened, card.name if card else found.path.stem, card, prediction)
     inversions = [load_embedding(Path(file)) for file in embeddings]
     for inversion in inversions:
@@ -91,10 +97,11 @@ def load(
     if inversions:
         tokenizer = tokenizer.with_placeholders({item.name: len(item.vectors) for item in inversions})
     extra = np.concatenate([item.vectors for item in inversions]) if inversions else None
-    text = checkpoint.open("text_encoder")
+    text, denoiser = checkpoint.open("text_encoder"), checkpoint.open("unet")
     parts = {
         "text_encoder": text,
-        "unet": checkpoint.open("unet"),
+        "unet": denoiser,
+        "unet_outer": denoiser,
         "vae_decoder": opened,
         "vae_encoder": opened,
     }
@@ -122,7 +129,7 @@ def load(
     if preview_vae is not None:
         plain = None if precision in EIGHT_BITS else precision
         preview = _tiny_preview(find(preview_vae).path, next(iter(given.values()), None) or _engine(), plain)
-    engines = Engines(given)
+    engines = Engines(given, open_cache(compile_cache, planner.machine))
     return Model(
         facts,
         tokenizer,
@@ -131,6 +138,7 @@ def load(
         planner,
         engines,
         small,
+        tiny_vae(card) if vae is None else None,
     )
 
 
@@ -149,7 +157,9 @@ class Model:
         planner: Planner,
         engines: Engines,
         small: EightBits | None = None,
+        tiny: Found | None = None,
     ) -> None:
+        """tiny: the autoencoder that draws where memory does not do for the model's own."""
         self.facts = facts
         self.tokenizer = tokenizer
         self._kit = kit
@@ -157,6 +167,7 @@ class Model:
         self._planner = planner
         self._engines = engines
         self._small = small or EightBits()
+        self._tiny = TinyWay(kit, parts, tiny) if tiny is not None else None
         self._loaded = False
         self._closed = False
         self._told: set[str] = set()
@@ -181,12 +192,12 @@ class Model:
         begun, meter = time.perf_counter(), PeakMeter()
         order = self._order(request)
         self._tell(order.notices)
-        plan = self.plan(order)
+        plan, kit = self._way(order)
         clock = StepClock(on_step)
-        for seed, image in draw(order, plan, self._kit, clock):
+        for seed, image in draw(order, plan, kit, clock):
             parameters = self._parameters(order, plan, seed)
             peak = meter.bytes()
-            self._note(plan, peak, clock)
+            self._note(plan, peak, clock, order.savings.even)
             yield Picture(image, seed, parameters, time.perf_counter() - begun, peak)
             begun = time.perf_counter()
 
@@ -195,11 +206,7 @@ class Model:
 
         eight_bits: None for whether the model's card allows them; True to learn how it would be run with a card.
         """
-        need = self._need(order)
-        if eight_bits is not None:
-            need = replace(need, eight_bits=eight_bits)
-        plan, self._planner = settle(self._planner.on(probe(gpus=False)), need, self._engines)
-        return plan
+        return self._way(order, eight_bits)[0]
 
     def calibration_advice(self, request: Request) -> Text | None:
         """What to say of eight bits for a model that has no card, where they would help on this machine; else None."""
@@ -219,6 +226,8 @@ class Model:
         """Free every stage and unmap the files. Drawing again is an error."""
         self._closed = True
         self._kit.stages.close()
+        if self._tiny is not None:
+            self._tiny.close()
         if self._kit.preview is not None:
             self._kit.preview.close()
         for part in self._parts.values():
@@ -232,9 +241,29 @@ class Model:
     ) -> None:
         self.close()
 
-    def _need(self, order: Order) -> Need:
+    def _way(self, order: Order, eight_bits: bool | None = None) -> tuple[Plan, Kit]:
+        """The plan of an order, and what it draws with: the tiny autoencoder where only that fits."""
+        try:
+            plan = self._settled(self._need(order, eight_bits))
+        except NotEnoughMemory:
+            if self._tiny is None:
+                raise
+            plan = self._settled(order_need(order, self._tiny.kit.facts, self._tiny.parts))
+            self._tell((self._tiny.notice,))
+            self._kit.stages.close()
+            return plan, self._tiny.kit
+        if self._tiny is not None:
+            self._tiny.rest()
+        return plan, self._kit
+
+    def _need(self, order: Order, eight_bits: bool | None = None) -> Need:
         need = order_need(order, self.facts, self._parts)
-        return replace(need, eight_bits=self._small.ready, no_eight_bits=self._small.why_not)
+        ready = self._small.ready if eight_bits is None else eight_bits
+        return replace(need, eight_bits=ready, no_eight_bits=self._small.why_not)
+
+    def _settled(self, need: Need) -> Plan:
+        plan, self._planner = settle(self._planner.on(probe(gpus=False)), need, self._engines)
+        return plan
 
     def _order(self, request: Request) -> Order:
         native = self.facts.defaults
@@ -251,11 +280,13 @@ class Model:
                 self._told.add(notice)
                 _LOG.warning(notice)
 
-    def _note(self, plan: Plan, peak_bytes: int, clock: StepClock) -> None:
-        """Once for each request: memory only of the first, in which everything was loaded."""
+    def _note(self, plan: Plan, peak_bytes: int, clock: StepClock, even: bool) -> None:
+        """Once for each request: memory only of the first, in which everything was loaded; time where steps are
+        `even`, for the median of others is not their mean."""
         planner, first = self._planner, not self._loaded
         self._loaded = True
-        note_run(planner.ratios, plan, planner.held_bytes, peak_bytes if first else None, clock.step_seconds)
+        seconds = clock.step_seconds if even else None
+        note_run(planner.ratios, plan, planner.held_bytes, peak_bytes if first else None, seconds)
 
     def _parameters(self, order: Order, plan: Plan, seed: int) -> dict[str, Any]:
         request = order.request
@@ -278,6 +309,7 @@ class Model:
             given["strength"] = request.strength
         if request.clip_skip:
             given["clip_skip"] = request.clip_skip
+        given |= order.savings.parameters()
         return {key: value for key, value in given.items() if value is not None}
 
 

@@ -18,11 +18,15 @@ from nutshell.networks.unet_config import UNetConfig
 from nutshell.networks.wanted import wanted_autoencoder, wanted_text_encoder, wanted_unet
 from nutshell.pipeline.facts import Facts
 from nutshell.pipeline.order import Order, networks, sized_networks
+from nutshell.pipeline.request import Request
+from nutshell.pipeline.savings import Passes, Savings, count_passes, settle_savings
 from nutshell.plan import Need, StageNeed
-from nutshell.sampling import find_sampler
+from nutshell.sampling import Diffusion, find_sampler, start
 from nutshell.weights import Part, Weights
 
 PARTS = ("text_encoder", "unet", "vae")
+# A picture of which nothing is left out.
+USUAL = Request("")
 
 # SDXL feeds picture size and pooled text into the time embedding: two small layers over one vector, which the
 # network here does not have. They cost nothing to speak of; `parameters` of the card counts them.
@@ -32,42 +36,53 @@ _BYTES_OF_F32 = 3.0  # Stored bytes a parameter above which files must be in sin
 
 @dataclass(frozen=True)
 class Recipe:
-    """How often a picture runs its networks: 77 tokens a chunk, `steps` of the sampler, each once or twice."""
+    """How often a picture runs its networks: 77 tokens a chunk; `passes_of_unet` with both passes of guidance."""
 
     width: int
     height: int
     steps: int
     guided: bool
-    model_calls: int
+    passes_of_unet: Passes
     chunks: int = 1
 
     def passes(self, part: str) -> int:
         """How often the network of a part runs for one picture."""
-        twice = 2 if self.guided else 1
-        return {"text_encoder": self.chunks * twice, "unet": self.model_calls * twice}.get(part, 1)
+        if part == "text_encoder":
+            return self.chunks * (2 if self.guided else 1)
+        return {"unet": self.passes_of_unet.whole, "unet_outer": self.passes_of_unet.outer}.get(part, 1)
 
 
 def order_need(order: Order, facts: Facts, parts: Mapping[str, Part]) -> Need:
     """Of an order to a model whose files are here."""
-    recipe = Recipe(
-        order.width, order.height, order.run.steps, order.guided, order.run.model_calls, len(order.prompts.positive)
-    )
+    passes = count_passes(order.run, order.savings, order.guided)
+    recipe = Recipe(order.width, order.height, order.run.steps, order.guided, passes, len(order.prompts.positive))
     needed = networks(order, facts)
-    return _need(facts.name, recipe, needed, {name: parts[name].weights for name in needed})
+    return _need(facts.name, recipe, needed, {name: part.weights for name, part in parts.items()})
 
 
 def facts_need(
-    facts: Facts, parts: Mapping[str, Weights], width: int, height: int, steps: int, eight_bits: bool = False
+    facts: Facts,
+    parts: Mapping[str, Weights],
+    width: int,
+    height: int,
+    steps: int,
+    asked: Request = USUAL,
+    eight_bits: bool = False,
 ) -> Need:
-    """Of a usual picture by a model whose files are here. parts: by `Network.part`. eight_bits: it has a card."""
+    """Of a usual picture by a model whose files are here. parts: by `Network.part`. asked: what is left out of it.
+    eight_bits: it has a card for them."""
     guided = facts.defaults.guidance != 1.0 and not facts.unet.guidance_width
-    recipe = _recipe(facts.defaults.sampler, width, height, steps, guided)
-    needed = sized_networks(facts.text, facts.unet, facts.vae, width, height, facts.text.positions)
+    cells = (width // facts.vae.scale) * (height // facts.vae.scale)
+    savings, _ = settle_savings(asked, facts.unet, cells, steps, guided)
+    recipe = _recipe(facts.defaults.sampler, facts.diffusion, width, height, steps, guided, savings)
+    needed = sized_networks(
+        facts.text, facts.unet, facts.vae, width, height, facts.text.positions, thrift=savings.thrift
+    )
     return replace(_need(facts.name, recipe, needed, parts), eight_bits=eight_bits)
 
 
-def card_need(card: ModelCard, width: int, height: int, steps: int) -> Need:
-    """Of a usual picture by a model that may not be here, from its card alone.
+def card_need(card: ModelCard, width: int, height: int, steps: int, asked: Request = USUAL) -> Need:
+    """Of a usual picture by a model that may not be here, from its card alone. asked: what is left out of it.
 
     The files are taken for half precision, which `nutshell pull` prefers, unless the download's size says otherwise.
     Raises UnsupportedModel where the card does not state the sizes, or has some that no network here knows.
@@ -85,8 +100,10 @@ def card_need(card: ModelCard, width: int, height: int, steps: int) -> Need:
         "vae_decoder": vae,
     }
     guided = card.guidance != 1.0 and not denoiser.guidance_width
-    recipe = _recipe(card.sampler or "dpmpp_2m", width, height, steps, guided)
-    needed = sized_networks(text, denoiser, autoencoder, width, height, text.positions)
+    cells = (width // autoencoder.scale) * (height // autoencoder.scale)
+    savings, _ = settle_savings(asked, denoiser, cells, steps, guided)
+    recipe = _recipe(card.sampler or "dpmpp_2m", Diffusion(), width, height, steps, guided, savings)
+    needed = sized_networks(text, denoiser, autoencoder, width, height, text.positions, thrift=savings.thrift)
     need = _need(card.name, recipe, needed, weights)
     if "text_encoder_2" not in card.shapes:
         return need
@@ -95,14 +112,20 @@ def card_need(card: ModelCard, width: int, height: int, steps: int) -> Need:
     return Need((need.stages[0], stage, *need.stages[1:]), need.model, width, height, steps)
 
 
-def _recipe(sampler: str, width: int, height: int, steps: int, guided: bool) -> Recipe:
+def _recipe(
+    sampler: str, diffusion: Diffusion, width: int, height: int, steps: int, guided: bool, savings: Savings
+) -> Recipe:
+    if not savings.even:
+        return Recipe(width, height, steps, guided, count_passes(start(sampler, diffusion, steps), savings, guided))
     row, _ = find_sampler(sampler)
     calls = 1 if steps == 1 else steps * row.calls_per_step + row.extra_calls
-    return Recipe(width, height, steps, guided, calls)
+    return Recipe(width, height, steps, guided, Passes(calls * (2 if guided else 1)))
 
 
 def _need(model: str, recipe: Recipe, needed: Mapping[str, Network], weights: Mapping[str, Weights]) -> Need:
-    stages = tuple(_stage(name, network, weights[name], recipe) for name, network in needed.items())
+    # The outermost layers are some of the denoiser's.
+    whose = {name: weights["unet" if name == "unet_outer" else name] for name in needed}
+    stages = tuple(_stage(name, network, whose[name], recipe) for name, network in needed.items())
     return Need(stages, model, recipe.width, recipe.height, recipe.steps)
 
 
@@ -117,6 +140,8 @@ def _stage(name: str, network: Network, weights: Weights, recipe: Recipe) -> Sta
         recipe.passes(network.part),
         cost.nodes,
         cost.linear_parameters,
+        # Where features are reused, both networks of the denoiser are in use at once.
+        with_previous=name == "unet_outer",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from nutshell.engines import Engine, open_engine
+from nutshell.engines.compile_cache import CompileCache
 from nutshell.errors import EngineUnavailable
 from nutshell.language import tr
 from nutshell.plan import Need, Plan, Planner, arithmetic
@@ -13,13 +14,21 @@ _LOG = logging.getLogger(__name__)
 
 
 class Engines:
-    """Opens an engine when the first plan needs it. given: one that is open already, under its name."""
+    """Opens an engine when the first plan needs it. given: one that is open already, under its name.
 
-    def __init__(self, given: dict[str, Engine] | None = None) -> None:
+    cache: where compiled networks are kept, by plans that have the memory for it.
+    """
+
+    def __init__(self, given: dict[str, Engine] | None = None, cache: CompileCache | None = None) -> None:
+        self._cache = cache
+        self._caching: Engine | None = None
         self._open: dict[tuple[str, bool], Engine] = {(name, False): engine for name, engine in (given or {}).items()}
 
     def take(self, plan: Plan) -> Engine:
         """The engine of a plan. Raises EngineUnavailable if it does not work here after all."""
+        if self._cache is not None and plan.engine == "openvino" and plan.room_to_cache:
+            self._caching = self._caching or _caching(self._cache)
+            return self._caching
         key = (plan.engine_name, plan.lean)
         if key not in self._open:
             self._open[key] = _lean() if plan.lean else open_engine(plan.engine_name)
@@ -30,6 +39,12 @@ def _lean() -> Engine:
     from nutshell.engines.onnx_engine import OnnxEngine
 
     return OnnxEngine(lean=True)
+
+
+def _caching(cache: CompileCache) -> Engine:
+    from nutshell.engines.openvino_engine import OpenVinoEngine
+
+    return OpenVinoEngine(cache)
 
 
 def settle(planner: Planner, need: Need, engines: Engines) -> tuple[Plan, Planner]:

@@ -10,17 +10,19 @@ from nutshell.networks import autoencoder_kl, autoencoder_tiny, unet
 from nutshell.networks.autoencoder_tiny import AutoencoderTinyConfig
 from nutshell.networks.clip_text import ClipTextConfig, text_encoder
 from nutshell.networks.ops import Network
+from nutshell.networks.unet import WHOLE, Thrift
 from nutshell.networks.unet_config import UNetConfig
 from nutshell.pipeline.condition import Prompts
 from nutshell.pipeline.facts import AutoencoderConfig, Facts
 from nutshell.pipeline.request import Request
+from nutshell.pipeline.savings import Savings, settle_savings
 from nutshell.sampling import Run, start
 from nutshell.tokens import Tokenizer
 
 
 @dataclass(frozen=True)
 class Order:
-    """A request in which nothing is open any more."""
+    """A request in which nothing is open any more. without_effect: sentences about `savings`."""
 
     request: Request
     width: int
@@ -29,6 +31,8 @@ class Order:
     seed: int
     run: Run
     prompts: Prompts
+    savings: Savings
+    without_effect: tuple[Text, ...] = ()
 
     @property
     def strength(self) -> float:
@@ -44,10 +48,12 @@ class Order:
     def notices(self) -> tuple[Text, ...]:
         """What the user should know: sentences about wishes that have no effect."""
         if not self.request.negative_prompt or self.guided:
-            return ()
+            return self.without_effect
         if self.guidance == 1.0:
-            return (tr("the negative prompt has no effect: it needs guidance above 1, and guidance is 1 (off)"),)
-        return (tr("the negative prompt has no effect: this model takes guidance in without a second pass"),)
+            why = tr("the negative prompt has no effect: it needs guidance above 1, and guidance is 1 (off)")
+        else:
+            why = tr("the negative prompt has no effect: this model takes guidance in without a second pass")
+        return (why, *self.without_effect)
 
 
 def place_order(request: Request, facts: Facts, tokenizer: Tokenizer, width: int, height: int, seed: int) -> Order:
@@ -67,7 +73,9 @@ def place_order(request: Request, facts: Facts, tokenizer: Tokenizer, width: int
         eta=request.eta,
     )
     prompts = Prompts.of(tokenizer, request.prompt, request.negative_prompt, needs_negative)
-    return Order(request, width, height, guidance, seed, run, prompts)
+    cells = (height // facts.vae.scale) * (width // facts.vae.scale)
+    savings, without_effect = settle_savings(request, facts.unet, cells, run.steps, needs_negative)
+    return Order(request, width, height, guidance, seed, run, prompts, savings, without_effect)
 
 
 def networks(order: Order, facts: Facts) -> dict[str, Network]:
@@ -81,6 +89,7 @@ def networks(order: Order, facts: Facts) -> dict[str, Network]:
         order.prompts.positive.ids.size,
         order.request.clip_skip,
         source=order.request.image is not None,
+        thrift=order.savings.thrift,
     )
 
 
@@ -93,16 +102,22 @@ def sized_networks(
     length: int,
     clip_skip: int = 0,
     source: bool = False,
+    thrift: Thrift = WHOLE,
 ) -> dict[str, Network]:
     """The networks of a picture of `width` x `height` pixels, by part, in running order.
 
-    length: of the condition in tokens. source: whether a picture is started from.
+    length: of the condition in tokens. source: whether a picture is started from. thrift: what the denoiser leaves
+    out; where features are reused, its outermost layers are a network beside it.
     """
     rows, columns = height // vae.scale, width // vae.scale
     autoencoder: Any = autoencoder_tiny if isinstance(vae, AutoencoderTinyConfig) else autoencoder_kl
+    outer = {}
+    if thrift.outer:
+        outer["unet_outer"] = unet.outer_denoiser(denoiser, rows, columns, length, thrift=thrift)
     needed = {
         "text_encoder": text_encoder(text, clip_skip=clip_skip),
-        "unet": unet.denoiser(denoiser, rows, columns, length),
+        "unet": unet.denoiser(denoiser, rows, columns, length, thrift=thrift),
+        **outer,
         "vae_decoder": autoencoder.decoder(vae, rows, columns),
     }
     if source:

@@ -13,7 +13,8 @@ from nutshell.errors import EngineUnavailable, ModelError, ModelNotFound, NotEno
 from nutshell.language import Text, join, tr
 from nutshell.pipeline.cards import find_card
 from nutshell.pipeline.facts import read_facts
-from nutshell.pipeline.needs import PARTS, card_need, facts_need
+from nutshell.pipeline.needs import PARTS, USUAL, card_need, facts_need
+from nutshell.pipeline.request import Request
 from nutshell.plan import Need, Plan, Planner
 from nutshell.plan.words import ceiling_words
 from nutshell.quantization import DEFAULT_DB
@@ -56,10 +57,11 @@ class Outlook:
 
 @dataclass(frozen=True)
 class Wish:
-    """What was asked for; None: as the model's card says."""
+    """What was asked for; None: as the model's card says. asked: what is left out of the picture."""
 
     size: tuple[int, int] | None = None
     steps: int | None = None
+    asked: Request = USUAL
 
 
 def outlook(card: ModelCard | None, planner: Planner, found: Found | None, wish: Wish | None = None) -> Outlook:
@@ -67,7 +69,7 @@ def outlook(card: ModelCard | None, planner: Planner, found: Found | None, wish:
     wish = wish or Wish()
     blocked = Text(card.runnable) if card else _NOTHING
     try:
-        with subject(card, found) as asked:
+        with subject(card, found, wish.asked) as asked:
             width, height = wish.size or (asked.width, asked.height)
             expected = _expect(asked.need, planner, width, height, wish.steps or asked.steps)
             expected = replace(expected, guidance=asked.guidance)
@@ -130,12 +132,15 @@ class Subject:
 
 
 @contextlib.contextmanager
-def subject(card: ModelCard | None, found: Found | None) -> Iterator[Subject]:
-    """From the files' headers where they are here, else from the card. Raises ModelError."""
+def subject(card: ModelCard | None, found: Found | None, asked: Request = USUAL) -> Iterator[Subject]:
+    """From the files' headers where they are here, else from the card. asked: what is left out of the picture.
+
+    Raises ModelError.
+    """
     if found is None:
         if card is None:
             raise ModelNotFound(tr("there are neither files nor a card to reckon with"))
-        yield Subject(card.width, card.height, card.steps, card.guidance, partial(card_need, card))
+        yield Subject(card.width, card.height, card.steps, card.guidance, partial(card_need, card, asked=asked))
         return
     checkpoint = open_checkpoint(found.path, base=found.base)
     with contextlib.ExitStack() as stack:
@@ -146,7 +151,7 @@ def subject(card: ModelCard | None, found: Found | None) -> Iterator[Subject]:
         usual = facts.defaults
         kept = find_card(found.path, checkpoint).card
         ready = kept is not None and kept.within(DEFAULT_DB) is not None
-        need = partial(facts_need, facts, weights, eight_bits=ready)
+        need = partial(facts_need, facts, weights, asked=asked, eight_bits=ready)
         yield Subject(usual.width, usual.height, usual.steps, usual.guidance, need)
 
 

@@ -9,10 +9,12 @@ from PIL import Image
 
 from nutshell.errors import UsageError
 from nutshell.language import tr
+from nutshell.networks.fewer_tokens import MOST_MERGED
 
 LARGEST_SIDE = 4096
 MOST_STEPS = 1000
 MOST_PICTURES = 1000
+MOST_REUSE = 20
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,9 @@ class Request:
     pictures of one request count up from it. image: picture to start from; strength: 0 to 1, how much
     of it to redraw. mask: white where `image` is to be redrawn, black where it stays.
     mask_blur: pixels over which redrawn and kept parts blend; clip_skip: last text layers left out.
+    Of operations that are left out (see `Savings`): fast: all that pay for this model. reuse: the whole denoiser at
+    every so many steps only, 1 for all; reuse_depth: layers that run at every step. merge: 0 to 0.75, the share of
+    tokens merged in attention. fewer_keys: attention to 2x2 cells. None: off, but as `fast` says where that is on.
     """
 
     prompt: str
@@ -34,7 +39,7 @@ class Request:
     height: int | None = None
     steps: int | None = None
     guidance: float | None = None
-    guidance_interval: tuple[float, float] = (0.0, 1.0)
+    guidance_interval: tuple[float, float] | None = None
     guidance_rescale: float = 0.0
     sampler: str | None = None
     schedule: str | None = None
@@ -47,6 +52,11 @@ class Request:
     strength: float = 0.8
     mask_blur: float = 4.0
     clip_skip: int = 0
+    fast: bool = False
+    reuse: int | None = None
+    reuse_depth: int = 1
+    merge: float | None = None
+    fewer_keys: bool | None = None
 
     def __post_init__(self) -> None:
         for field, name, side in (("width", tr("width"), self.width), ("height", tr("height"), self.height)):
@@ -69,7 +79,10 @@ class Request:
         _within("guidance_rescale", tr("guidance rescale"), self.guidance_rescale, 0, 1)
         _within("eta", "eta", self.eta, 0, 1)
         _within("mask_blur", tr("mask blur"), self.mask_blur, 0, 256)
-        first, last = self.guidance_interval
+        _within("reuse", tr("reuse"), self.reuse, 1, MOST_REUSE)
+        _within("reuse_depth", tr("reuse depth"), self.reuse_depth, 1, MOST_REUSE)
+        _within("merge", tr("merge"), self.merge, 0, MOST_MERGED)
+        first, last = self.guidance_interval or (0.0, 1.0)
         if not 0 <= first <= last <= 1:
             raise UsageError(
                 tr("the guidance interval {first} to {last} does not lie within 0 to 1", first=first, last=last),

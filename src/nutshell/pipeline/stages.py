@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nutshell.engines import Session
+from nutshell.engines import Engine, Session
+from nutshell.errors import NutshellError
 from nutshell.networks.ops import Network
 from nutshell.pipeline.eight_bits import EightBits
 from nutshell.pipeline.opened import Engines
@@ -25,14 +27,18 @@ _Key = tuple[str, tuple[tuple[int, ...], ...], tuple[str, str, bool, str, int | 
 # Makes another network with the same inputs of each one: `nutshell.quantization.observed` to watch it, say.
 Rewrite = Callable[[Network], Network]
 
-# Told of every run of a network: its part, the inputs and the output.
+# Told of every run of a network: its part, the inputs and the first output.
 Tap = Callable[[str, Mapping[str, Array], Array], None]
 
 _NOTHING = EightBits()
 
 
 class Stages:
-    """Compiled networks of one model, at most one of each name."""
+    """Compiled networks of one model, at most one of each part.
+
+    `ahead` compiles in a thread of its own, which the engines allow: they let Python go meanwhile. Everything else is
+    for one thread at a time.
+    """
 
     def __init__(
         self,
@@ -42,13 +48,19 @@ class Stages:
         tap: Tap | None = None,
         eight_bits: EightBits = _NOTHING,
     ) -> None:
-        """`parts`: by `Network.part` ("text_encoder", "unet", "vae_decoder", "vae_encoder")."""
+        """`parts`: by `Network.part` ("text_encoder", "unet", "unet_outer", "vae_decoder", "vae_encoder")."""
         self._engines = engines
         self._parts = parts
         self._rewrite = rewrite
         self._tap = tap
         self._eight_bits = eight_bits
         self._kept: dict[str, tuple[_Key, Session]] = {}
+        self._coming: dict[str, tuple[_Key, Future[Session]]] = {}
+        self._worker: ThreadPoolExecutor | None = None
+
+    def over(self, parts: Mapping[str, Part]) -> Stages:
+        """Stages of their own over other parts, by the same engines."""
+        return Stages(self._engines, parts, self._rewrite, self._tap)
 
     @contextmanager
     def open(self, network: Network, plan: Plan) -> Iterator[Session]:
@@ -65,31 +77,70 @@ class Stages:
         """Weights that are used in place take no more than the plan's ceiling leaves."""
         return page_window(plan.ceiling_bytes, self._parts[part].release) if plan.lean else nullcontext()
 
+    def ahead(self, network: Network, plan: Plan) -> None:
+        """Begin to compile `network` while something else runs, where the plan has room for both.
+
+        What goes wrong there comes out of the `open` that wants it, as it would without.
+        """
+        if not plan.overlap:
+            return
+        key, part = _key_of(network, plan), network.part
+        if any(found is not None and found[0] == key for found in (self._kept.get(part), self._coming.get(part))):
+            return
+        self._drop(part)
+        engine = self._engines.take(plan)
+        if self._worker is None:
+            self._worker = ThreadPoolExecutor(1, "compile")
+        self._coming[part] = key, self._worker.submit(self._compile, engine, network, plan)
+
     def close(self) -> None:
         """Free everything."""
-        for name in list(self._kept):
+        for name in {*self._kept, *self._coming}:
             self._drop(name)
+        if self._worker is not None:
+            self._worker.shutdown()
+            self._worker = None
 
     def _take(self, network: Network, plan: Plan) -> Session:
-        shapes = tuple(given.shape for given in network.inputs.values())
-        how = (plan.engine, plan.device, plan.lean, plan.precision, plan.threads)
-        key: _Key = (network.name, shapes, how)
+        key = _key_of(network, plan)
+        self._arrive(network.part, key)
         kept = self._kept.get(network.part)
         if kept is not None and kept[0] == key:
             return kept[1]
         self._drop(network.part)
+        session = self._compile(self._engines.take(plan), network, plan)
+        self._kept[network.part] = (key, session)
+        return session
+
+    def _compile(self, engine: Engine, network: Network, plan: Plan) -> Session:
         part = self._parts[network.part]
         if self._rewrite is not None:
             network = self._rewrite(network)
         network = self._eight_bits.applied(network, plan.precision, part)
-        engine = self._engines.take(plan)
         session = engine.compile(network, part.weights, arithmetic(plan.precision, engine.precisions), plan.threads)
         # The engine has made its own copy by now; the file's pages can go until they are read again.
         part.release()
-        self._kept[network.part] = (key, session)
         return session
 
+    def _arrive(self, part: str, key: _Key) -> None:
+        """Wait for what is being compiled for a part, and keep it if it is what is wanted."""
+        if part not in self._coming:
+            return
+        if self._coming[part][0] != key:
+            self._drop(part)
+            return
+        _, coming = self._coming[part]
+        # An interrupt while waiting leaves it where `close` finds it.
+        wait([coming])
+        del self._coming[part]
+        self._kept[part] = (key, coming.result())
+
     def _drop(self, name: str) -> None:
+        coming = self._coming.pop(name, None)
+        if coming is not None:
+            # Nobody wants it any more, nor what went wrong with it.
+            with suppress(NutshellError):
+                coming[1].result().close()
         kept = self._kept.pop(name, None)
         if kept is not None:
             kept[1].close()
@@ -104,9 +155,17 @@ class Tapped:
         self._tap = tap
 
     def __call__(self, **inputs: Array) -> npt.NDArray[np.float32]:
-        output = self._session(**inputs)
-        self._tap(self._part, inputs, output)
-        return output
+        return self.run(**inputs)[0]
+
+    def run(self, **inputs: Array) -> tuple[npt.NDArray[np.float32], ...]:
+        outputs = self._session.run(**inputs)
+        self._tap(self._part, inputs, outputs[0])
+        return outputs
 
     def close(self) -> None:
         """Nothing: `Stages` closes what it opened."""
+
+
+def _key_of(network: Network, plan: Plan) -> _Key:
+    shapes = tuple(given.shape for given in network.inputs.values())
+    return network.name, shapes, (plan.engine, plan.device, plan.lean, plan.precision, plan.threads)

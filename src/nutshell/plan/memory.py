@@ -78,10 +78,36 @@ def _spare(stage: StageNeed, habit: Habit) -> int:
     return max(0, stage.weight_bytes - habit.window) if habit.window else 0
 
 
+def overlap_bytes(stages: Iterable[StageNeed]) -> int:
+    """What is taken beyond that where one stage is compiled while another is made or runs: its file's pages, which
+    are let go one stage after another otherwise."""
+    sizes = sorted(stage.weight_bytes for stage in stages)
+    return sum(sizes[:-1])
+
+
 def _most(
     stages: tuple[StageNeed, ...], habit: Habit, offer: Offer, precision: str, staged: bool, stored: bool = True
 ) -> int:
     """The most that the stages take at once: while one is made, while one runs, or all together."""
+    most = 0
+    for group in _together(stages) if staged else (stages,):
+        most = max(most, _most_of(group, habit, offer, precision, stored))
+    return most
+
+
+def _together(stages: tuple[StageNeed, ...]) -> list[tuple[StageNeed, ...]]:
+    """Those that are loaded at once, where each is freed before the next."""
+    groups: list[tuple[StageNeed, ...]] = []
+    for stage in stages:
+        if stage.with_previous and groups:
+            groups[-1] = (*groups[-1], stage)
+        else:
+            groups.append((stage,))
+    return groups
+
+
+def _most_of(stages: tuple[StageNeed, ...], habit: Habit, offer: Offer, precision: str, stored: bool) -> int:
+    """The most that stages take which stay once they are loaded."""
     held, peak, widest = 0.0, 0.0, 0.0
     arithmetic = offer.arithmetic(precision)
     for stage in stages:
@@ -104,8 +130,7 @@ def _most(
             running += habit.widened
         peak = max(peak, held + making, held + kept + running)
         widest = max(widest, running)
-        if not staged:
-            held += kept
+        held += kept
     return int(max(peak, held + widest))
 
 

@@ -15,7 +15,8 @@ class StageNeed:
 
     weight_bytes: as stored. activation_bytes: the most that is alive at once, in float32. operations: of one pass,
     a multiply-add counted as two. passes: for one picture. nodes: of its graph. linear_parameters: those of
-    `parameters` in the weights of linears.
+    `parameters` in the weights of linears. with_previous: it is in use together with the stage before it, also where
+    each is freed before the next.
     """
 
     name: str
@@ -26,6 +27,7 @@ class StageNeed:
     passes: int = 1
     nodes: int = 0
     linear_parameters: int = 0
+    with_previous: bool = False
 
 
 @dataclass(frozen=True)

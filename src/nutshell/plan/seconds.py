@@ -33,6 +33,7 @@ _PACKING_TIMES = {"onnx": 4.0}
 _WIDENING_TIMES = 0.33
 # Making a graph ready, by OpenVINO's time for it, which is what is measured; eager PyTorch makes none.
 _BUILD_TIMES = {"onnx": 0.3, "torch": 0.0, "numpy": 0.0}
+_DENOISERS = ("unet", "unet_outer")
 _PASS_SECONDS = 0.002  # Python, the sampler, the call itself.
 
 
@@ -59,7 +60,7 @@ def predicted_seconds(
         load += stage.nodes * processor.node_build_seconds * _BUILD_TIMES.get(offer.engine, 1.0)
         seconds = stage.passes * pass_seconds(stage, offer, precision, rates)
         running += seconds
-        if stage.name == "unet":
+        if stage.name in _DENOISERS:
             denoising += seconds
     return Seconds(load, denoising / max(1, steps), load + running)
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Generic, TypeVar
 
 from nutshell.errors import Shape
-from nutshell.networks.ops import Ops, Padding, Weight
+from nutshell.networks.ops import Match, Ops, Padding, Weight
 from nutshell.weights import Tensor, Weights
 
 T = TypeVar("T")
@@ -99,3 +99,12 @@ class Wrapper(Generic[T]):
 
     def upsample(self, x: T, height: int, width: int) -> T:
         return self.ops.upsample(x, height, width)
+
+    def match(self, x: T, targets: Sequence[int], count: int) -> Match[T]:
+        return self.ops.match(x, targets, count)
+
+    def take_rows(self, x: T, places: T) -> T:
+        return self.ops.take_rows(x, places)
+
+    def mean_rows(self, x: T, places: T, rows: T) -> T:
+        return self.ops.mean_rows(x, places, rows)

@@ -42,13 +42,19 @@ def guided(
 
     def predict(latent: Array, timestep: float) -> Array:
         conditional = predict_with_condition(latent, timestep)
-        if not begin <= 1.0 - timestep / (train_steps - 1) <= end:
+        if not within(interval, timestep, train_steps):
             return conditional
         unconditional = without(latent, timestep)
         output = unconditional + scale * (conditional - unconditional)
         return _rescaled(output, conditional, rescale) if rescale else output
 
     return predict
+
+
+def within(interval: tuple[float, float], timestep: float, train_steps: int) -> bool:
+    """Whether a timestep lies in an interval of training time, as `guided` takes it."""
+    begin, end = interval
+    return begin <= 1.0 - timestep / (train_steps - 1) <= end
 
 
 def _rescaled(output: Array, conditional: Array, share: float) -> Array:

@@ -62,6 +62,11 @@ class Wish:
     strength: float = 0.8
     mask_blur: float = 4.0
     clip_skip: int = 0
+    fast: bool = False
+    reuse: int | None = None
+    reuse_depth: int = 1
+    merge: float | None = None
+    fewer_keys: bool | None = None
     image: bytes | None = None
     mask: bytes | None = None
     previews: bool = False

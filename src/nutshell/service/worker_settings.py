@@ -17,7 +17,8 @@ class DrawSettings:
     """As the settings of the same names. None means the best here.
 
     vae, preview_vae: names, folders or files of autoencoders. embeddings: files of textual inversions. models, store:
-    folders in which models are looked for. sticks: on removable drives too. max_memory: bytes.
+    folders in which models are looked for. sticks: on removable drives too. max_memory: bytes. compile_cache: bytes of
+    disk for compiled networks, 0 for none.
     """
 
     engine: str | None = None
@@ -30,6 +31,7 @@ class DrawSettings:
     embeddings: tuple[str, ...] = ()
     learn: bool = True
     int8_budget: float = DEFAULT_DECIBELS
+    compile_cache: int = 0
     models: str | None = None
     store: str | None = None
     sticks: bool = True
@@ -43,6 +45,8 @@ class DrawSettings:
         )
         given: dict[str, Any] = {name: settings[name] for name in names}
         given |= {name: None if settings[name] is None else str(settings[name]) for name in ("models", "store")}
+        if settings["compile_cache"] and not settings["amnesia"]:
+            given["compile_cache"] = settings["compile_cache_limit"]
         return DrawSettings(**given, embeddings=tuple(map(str, settings["embedding"])))
 
     @property

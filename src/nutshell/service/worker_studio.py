@@ -16,6 +16,7 @@ from nutshell.language import tr
 from nutshell.machine import probe
 from nutshell.pipeline import Model, Progress, load
 from nutshell.pipeline.parameters import encoded
+from nutshell.pipeline.tiny_vae import choose_vae
 from nutshell.service.wish import Wish
 from nutshell.service.worker import Drawn, Loading, Step, Told
 from nutshell.service.worker_settings import DrawSettings
@@ -93,8 +94,9 @@ def open_model(settings: DrawSettings, name: str, leaner: bool) -> Model:
     if leaner:
         lean = int(_LEANER_SHARE * probe(gpus=False).usable_bytes)
         most = lean if most is None else min(most, lean)
+    found = find(name, places)
     return load(
-        find(name, places),
+        found,
         engine=settings.engine,
         precision=settings.precision,
         threads=settings.threads,
@@ -103,9 +105,10 @@ def open_model(settings: DrawSettings, name: str, leaner: bool) -> Model:
         learn=settings.learn,
         int8_budget=settings.int8_budget,
         prediction=settings.prediction,
-        vae=None if settings.vae is None else find(settings.vae, places),
+        vae=choose_vae(settings.vae, found.card, places),
         preview_vae=None if settings.preview_vae is None else find(settings.preview_vae, places),
         embeddings=settings.embeddings,
+        compile_cache=settings.compile_cache,
     )
 
 
