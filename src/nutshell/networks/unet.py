@@ -8,6 +8,7 @@ number of levels, layers per level, and no mid block at all.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -83,7 +84,7 @@ def down_block(
 
 def mid_block(ops: Ops[T], weights: Weights, config: UNetConfig, x: T, time: T, condition: T) -> T:
     """The coarsest level's middle: a residual block, and with attention a second one after it."""
-    widths = _widths(config, config.levels - 1, config.mid_scale)
+    widths = replace(_widths(config, config.levels - 1, config.mid_scale), inner=config.middle_width)
     x = resnet_block(ops, weights.at("resnets", 0), x, widths, time)
     if config.mid == "attention":
         x = transformer(ops, weights.at("attentions", 0), x, condition, widths)
@@ -148,7 +149,8 @@ def _widths(config: UNetConfig, level: int, scale: float = 1.0) -> Widths:
         channels=config.channels[level],
         groups=config.groups,
         eps=config.eps,
-        heads=config.heads[level],
+        heads=config.kept_heads[level] if config.kept_heads else config.heads[level],
+        head_size=config.channels[level] // config.heads[level] if config.kept_heads else 0,
         transformer_layers=config.transformer_layers[level],
         linear_projection=config.linear_projection,
         output_scale=scale,
