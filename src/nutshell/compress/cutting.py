@@ -8,7 +8,8 @@ Group norms: of the whole UNet's groups the most important stay, all where there
 each group the same number of channels. Groups that stay whole keep their statistics exactly. After a concatenation
 groups run across two streams, and fit only where all levels are narrowed alike.
 
-Tensors are NumPy arrays of any type that was stored, bfloat16's raw bits too: they are chosen from, never computed with.
+Tensors are NumPy arrays of any type that was stored, bfloat16's raw bits too: they are chosen
+from, never computed with.
 """
 
 from __future__ import annotations

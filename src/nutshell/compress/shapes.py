@@ -1,4 +1,4 @@
-"""The shape of a UNet2DCondition as pruning sees it, what one shape may be cut out of, and what its config.json says."""
+"""The shape of a UNet2DCondition as pruning sees it, what can be cut out of what, and what its config.json says."""
 
 from __future__ import annotations
 
