@@ -44,7 +44,7 @@ class Made:
 
 @dataclass(frozen=True)
 class Piece:
-    """What is made in one go, at most three tensors. name: unlike any other of its file. nbytes: of its output, at most.
+    """What is made in one go, at most three tensors: `nbytes` in all at most. name: unlike any other of its file.
 
     make must give the same again after a crash.
     """
