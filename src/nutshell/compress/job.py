@@ -104,8 +104,9 @@ def write_model(original: Original, method: Method, output: Path, on_progress: O
     rows: dict[str, list[Row]] = {}
     sums = _Sums()
     with contextlib.ExitStack() as stack:
-        plans = {part: _plan(original, method, part, stack) for part in original.parts}
-        _check_room(work, plans)
+        with _clean(work):
+            plans = {part: _plan(original, method, part, stack) for part in original.parts}
+            _check_room(work, plans)
         for part, (stored, plan) in plans.items():
             sums.parameters[0] += sum(tensor.size for tensor in stored.tensors.values())
             sums.disk_bytes[0] += sum(tensor.nbytes for tensor in stored.tensors.values())
@@ -192,6 +193,17 @@ def _job_id(original: Original, method: Method) -> str:
         files.append([name, str(path.resolve()), status.st_size, status.st_mtime_ns])
     content = json.dumps([__version__, method.action, dict(method.parameters), files], default=str)
     return hashlib.sha256(content.encode()).hexdigest()
+
+
+@contextlib.contextmanager
+def _clean(work: Path) -> Iterator[None]:
+    """If the block fails before anything of worth was written, the working folder goes away again."""
+    try:
+        yield
+    except BaseException:
+        if not any((work / _STATE).glob("*.jsonl")):
+            shutil.rmtree(work, ignore_errors=True)
+        raise
 
 
 def _check_room(work: Path, plans: Mapping[str, tuple[Stored, PartPlan]]) -> None:
