@@ -19,6 +19,7 @@ from nutshell.settings import Settings
 
 if TYPE_CHECKING:
     from nutshell.compress.job import Method, Written
+    from nutshell.compress.original import Original
 
 MODEL_HELP = tr("the model to make smaller: a name, a folder, or a .safetensors file; it stays as it is")
 OUTPUT_HELP = tr("the folder to write; it must not exist yet")
@@ -61,15 +62,15 @@ def read_parts(text: str) -> tuple[str, ...]:
     return tuple(name for name in _PARTS if name in asked)
 
 
-def write(arguments: argparse.Namespace, method: Callable[[], Method]) -> int:
+def write(arguments: argparse.Namespace, method: Callable[[Original], Method]) -> int:
     """Make the model and tell what was made."""
     settings = settle(arguments)
 
     from nutshell.compress.job import write_model
     from nutshell.compress.original import open_original
 
-    how = method()
     original = open_original(_found(arguments.model, settings))
+    how = method(original)
     with _Progress(settings) as progress:
         written = write_model(original, how, Path(arguments.output).expanduser(), progress)
     if settings["json"]:

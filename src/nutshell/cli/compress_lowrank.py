@@ -28,4 +28,4 @@ def main(words: Sequence[str]) -> int:
 
     from nutshell.compress.lowrank import LowRank
 
-    return write(arguments, lambda: LowRank(arguments.energy, arguments.factors, read_parts(arguments.parts)))
+    return write(arguments, lambda _: LowRank(arguments.energy, arguments.factors, read_parts(arguments.parts)))

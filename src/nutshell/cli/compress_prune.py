@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nutshell.cli.compress_common import method_parser, write
@@ -12,6 +13,8 @@ from nutshell.language import tr
 
 if TYPE_CHECKING:
     from nutshell.compress.job import Method
+    from nutshell.compress.original import Original
+    from nutshell.compress.recipes import Wishes
 
 DESCRIPTION = tr(
     "Take out of a model's denoiser what matters least. A recipe of BK-SDM takes out whole blocks; shares and numbers "
@@ -30,6 +33,12 @@ MIDDLE_HELP = tr("plain: no attention in the middle block; none: no middle block
 HALVE_HELP = tr("halve what is inside the middle block; only Nutshell opens such a model")
 LAYERS_HELP = tr("residual blocks that stay of each level")
 LEVELS_HELP = tr("levels that stay, the finest first; the middle block goes with the others")
+IMPORTANCE_HELP = tr(
+    "how channels and heads are chosen: magnitude (the size of the weights), or taylor (what the loss loses without "
+    "them, over --examples; needs the extra nutshell[train]) (default: magnitude)"
+)
+EXAMPLES_HELP = tr("with --importance taylor: a folder of pictures, each with its caption in a .txt of the same name")
+BATCHES_HELP = tr("with --importance taylor: how many batches of four pictures to look at (default: 16)")
 UNSTRUCTURED_HELP = tr("instead: set this share of every weight to zero; to compare, for it saves no time and no disk")
 
 
@@ -42,12 +51,15 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--halve-middle", action="store_true", help=HALVE_HELP)
     parser.add_argument("--layers", type=int, default=0, metavar="N", help=LAYERS_HELP)
     parser.add_argument("--levels", type=int, default=0, metavar="N", help=LEVELS_HELP)
+    parser.add_argument("--importance", default="magnitude", choices=("magnitude", "taylor"), help=IMPORTANCE_HELP)
+    parser.add_argument("--examples", metavar="FOLDER", help=EXAMPLES_HELP)
+    parser.add_argument("--batches", type=int, default=16, metavar="N", help=BATCHES_HELP)
     parser.add_argument("--unstructured", type=float, metavar="SHARE", help=UNSTRUCTURED_HELP)
     arguments = parser.parse_intermixed_args(words)
-    return write(arguments, lambda: _method(arguments))
+    return write(arguments, lambda original: _method(arguments, original))
 
 
-def _method(arguments: argparse.Namespace) -> Method:
+def _method(arguments: argparse.Namespace, original: Original) -> Method:
     from nutshell.compress.prune import Prune, Sparsify
     from nutshell.compress.recipes import Wishes
 
@@ -61,9 +73,24 @@ def _method(arguments: argparse.Namespace) -> Method:
         arguments.levels,
     )
     if arguments.unstructured is None:
-        return Prune(wishes)
+        if arguments.importance == "magnitude":
+            return Prune(wishes)
+        return _first_order(wishes, arguments, original)
     if wishes != Wishes():
         raise UsageError(
             tr("--unstructured stands alone"), tr("make one model with it, and another with the other flags")
         )
     return Sparsify(arguments.unstructured)
+
+
+def _first_order(wishes: Wishes, arguments: argparse.Namespace, original: Original) -> Method:
+    from nutshell.compress.prune import Prune
+    from nutshell.compress.taylor import examples_in, importance
+
+    if not arguments.examples or arguments.batches < 1:
+        raise UsageError(
+            tr("--importance taylor needs pictures to learn from"),
+            tr("name a folder of captioned pictures with --examples, and one batch or more"),
+        )
+    found = importance(original, examples_in(Path(arguments.examples).expanduser()), arguments.batches)
+    return Prune(wishes, found.scores, f"taylor, {arguments.batches} batches ({found.digest[:12]})")

@@ -35,5 +35,5 @@ def main(words: Sequence[str]) -> int:
 
     return write(
         given,
-        lambda: Quantize(given.bits, given.per_tensor, given.group, given.dequantized, read_parts(given.parts)),
+        lambda _: Quantize(given.bits, given.per_tensor, given.group, given.dequantized, read_parts(given.parts)),
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nutshell.errors import CorruptFile
-from nutshell.language import Text, join, tr
+from nutshell.language import Text, tr
 
 NAME = "nutshell-history.json"
 _FORMAT = 1
@@ -93,7 +93,7 @@ def opens_in_diffusers(steps: Sequence[Step]) -> Text:
     reasons = [step.only_nutshell for step in steps if step.only_nutshell]
     if not reasons:
         return tr("diffusers opens it too")
-    return join(" ", (tr("only Nutshell opens it:"), Text(reasons[-1])))
+    return tr("only Nutshell opens it: {reason}", reason=Text(reasons[-1]))
 
 
 def _value(value: Any) -> str:

@@ -52,7 +52,7 @@ class LowRank:
 
     @property
     def only_nutshell(self) -> str:
-        return "its linear layers are stored as two factors each" if self.factors else ""
+        return tr("its linear layers are stored as two factors each") if self.factors else ""
 
     def plan(self, part: str, config: Json, stored: Stored) -> PartPlan:
         refuse_quantized(stored)

@@ -19,7 +19,7 @@ from nutshell.errors import UnsupportedModel
 from nutshell.language import tr
 from nutshell.networks.clip_text import ClipTextConfig
 from nutshell.pipeline.facts import read_text, read_unet, read_vae
-from nutshell.store import find
+from nutshell.store import Found, find
 from nutshell.weights import Checkpoint, MappedFile, Tensor, open_checkpoint
 
 Json = dict[str, Any]
@@ -119,7 +119,7 @@ class Original:
         return sorted(path for path in folder.glob("LICEN[CS]E*") if path.is_file()) if self.path.is_dir() else []
 
 
-def open_original(model: str | Path) -> Original:
+def open_original(model: str | Path | Found) -> Original:
     """The model of that name, folder or file. Raises what finding and opening raise."""
     found = find(model)
     checkpoint = open_checkpoint(found.path, base=found.base)

@@ -74,7 +74,7 @@ class Prune:
     def only_nutshell(self) -> str:
         wishes = self.wishes
         if wishes.heads or wishes.halve_middle:
-            return "diffusers has no words for attentions with fewer heads, or a middle narrower inside"
+            return tr("diffusers has no words for attentions with fewer heads, or a middle narrower inside")
         return ""
 
     def plan(self, part: str, config: Json, stored: Stored) -> PartPlan:

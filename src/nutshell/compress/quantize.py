@@ -26,6 +26,10 @@ from nutshell.weights.quantized import SCALE, packed
 BITS = ("int8", "int4")
 GROUPS = (32, 64, 128)
 _LARGEST = {"int8": 127, "int4": 7}
+_WHY = {
+    "int8": tr("its weights are stored as int8 and scales"),
+    "int4": tr("its weights are stored as int4 and scales"),
+}
 _THIN = 16
 _LEAST = np.finfo(np.float16).tiny  # the least scale that float16 holds well
 
@@ -65,7 +69,7 @@ class Quantize:
 
     @property
     def only_nutshell(self) -> str:
-        return "" if self.dequantized else f"its weights are stored as {self.bits} and scales"
+        return "" if self.dequantized else _WHY[self.bits]
 
     def plan(self, part: str, config: Json, stored: Stored) -> PartPlan:
         refuse_quantized(stored)
