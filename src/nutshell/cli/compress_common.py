@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nutshell.cli.options import add_settings, make_parser, settle
-from nutshell.cli.report import fancy
+from nutshell.cli.report import fancy, note
 from nutshell.cli.speech import say, words
 from nutshell.errors import UsageError
 from nutshell.language import Text, tr
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MODEL_HELP = tr("the model to make smaller: a name, a folder, or a .safetensors file; it stays as it is")
 OUTPUT_HELP = tr("the folder to write; it must not exist yet")
+KEPT = tr("what was written is kept; the same command goes on from there")
 RESULTS = {
     "layers": tr("layers looked at"),
     "relative_error": tr("relative error of the weights"),
@@ -71,8 +72,13 @@ def write(arguments: argparse.Namespace, method: Callable[[Original], Method]) -
 
     original = open_original(_found(arguments.model, settings))
     how = method(original)
-    with _Progress(settings) as progress:
-        written = write_model(original, how, Path(arguments.output).expanduser(), progress)
+    try:
+        with _Progress(settings) as progress:
+            written = write_model(original, how, Path(arguments.output).expanduser(), progress)
+    except KeyboardInterrupt:
+        if not settings["json"]:
+            note(KEPT)
+        raise
     if settings["json"]:
         print(json.dumps(_json(written), ensure_ascii=False))
         return 0

@@ -136,7 +136,11 @@ class Sparsify:
         size = np.abs(tensor.f32()).reshape(-1)
         count = round(self.share * size.size)
         bits = tensor.array().reshape(-1).copy()
-        bits[np.argsort(size, kind="stable")[:count]] = 0
+        if count:
+            largest = np.partition(size, count - 1)[count - 1]
+            gone = size < largest
+            gone[np.flatnonzero(size == largest)[: count - int(gone.sum())]] = True
+            bits[gone] = 0
         return Made([(tensor.name, tensor.dtype, bits.reshape(tensor.shape))], {"zeros": count})
 
 

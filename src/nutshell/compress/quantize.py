@@ -106,10 +106,7 @@ class Quantize:
         else:
             integers, scales = int4(values, self.group)
             widened = _spread(scales, values.shape[1]) * integers
-        note = {
-            "error": float(np.square(widened - values, dtype=np.float64).sum()),
-            "energy": float(np.square(values, dtype=np.float64).sum()),
-        }
+        note = {"error": _energy(widened - values), "energy": _energy(values)}
         if self.dequantized:
             return Made([(tensor.name, "F16", stored_as("F16", widened))], note)
         name = f"{tensor.name}{SCALE}"
@@ -139,6 +136,12 @@ def int4(values: F32, group: int) -> tuple[npt.NDArray[np.int8], F32]:
 def group_size(inputs: int, most: int) -> int:
     """The largest divisor of `inputs` that is at most `most`, so that no group is shorter than the others."""
     return next(size for size in range(min(most, inputs), 0, -1) if inputs % size == 0)
+
+
+def _energy(values: F32) -> float:
+    """The sum of squares, without another array as large."""
+    flat = values.reshape(-1)
+    return float(np.dot(flat, flat))
 
 
 def _scales(reach: F32, largest: int, least: np.float32) -> F32:
