@@ -12,11 +12,11 @@ pytest.importorskip("tomllib", reason="the recipe needs Python 3.11")
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 
+from nutshell.compress.wiring import Wiring, wire  # noqa: E402
 from training.artist.importance import magnitude, taylor  # noqa: E402
 from training.artist.networks import build_unet  # noqa: E402
 from training.artist.prune import cut, prune, select, wiring_of  # noqa: E402
 from training.artist.settings import UNetSettings, load_recipe  # noqa: E402
-from training.artist.wiring import Wiring, wire  # noqa: E402
 
 TEXT_WIDTH = 24
 LARGE = UNetSettings((32, 64), (False, True), layers_per_block=2, head_size=16, norm_groups=8)

@@ -15,9 +15,9 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 
+from nutshell.compress.wiring import Wiring
 from training.artist.noise import add_noise, draw_steps
 from training.artist.settings import StudentTraining
-from training.artist.wiring import Wiring
 
 
 class Guide:

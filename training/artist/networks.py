@@ -8,9 +8,8 @@ from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from nutshell.compress.shapes import MIDDLES
 from training.artist.settings import TextSettings, UNetSettings
-
-MIDDLES = {"attention": "UNetMidBlock2DCrossAttn", "plain": "UNetMidBlock2D", "none": None}
 
 
 def build_text_encoder(settings: TextSettings, tokenizer: CLIPTokenizer) -> CLIPTextModel:
@@ -48,7 +47,7 @@ def build_unet(settings: UNetSettings, text_width: int, latent_size: int = 32) -
         up_block_types=tuple(up for _, up in reversed(pairs)),
         layers_per_block=settings.layers_per_block,
         # diffusers' name is wrong: this is the number of heads.
-        attention_head_dim=tuple(max(1, width // settings.head_size) for width in settings.channels),
+        attention_head_dim=tuple(settings.heads(level) for level in range(len(settings.channels))),
         cross_attention_dim=text_width,
         norm_num_groups=settings.norm_groups,
     )

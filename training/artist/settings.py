@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from nutshell.compress.shapes import UNetShape
 from training.scenes.settings import SceneSettings, load_scene_settings
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -46,19 +47,8 @@ class TextSettings:
     minutes: float
 
 
-@dataclass(frozen=True)
-class UNetSettings:
-    """Widths of a UNet; `attention[i]` says whether level i attends to itself and to the text.
-
-    `middle` is what lies below the last level: "attention" between two residual blocks, "plain" (one block) or "none".
-    """
-
-    channels: tuple[int, ...]
-    attention: tuple[bool, ...]
-    layers_per_block: int
-    head_size: int
-    norm_groups: int
-    middle: str = "attention"
+UNetSettings = UNetShape
+"""Widths of a UNet, which `nutshell compress prune` shares; recipes have one size of head for all levels."""
 
 
 @dataclass(frozen=True)

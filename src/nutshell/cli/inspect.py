@@ -13,6 +13,7 @@ from nutshell.cli.speech import one_line, padded, width, words
 from nutshell.language import Text, tr
 
 if TYPE_CHECKING:
+    from nutshell.compress.history import Step
     from nutshell.pipeline.inspect_checkpoint import Description
 
 DESCRIPTION = tr("Show how a picture was made, or what a model holds. Nothing is run, and no weights are read.")
@@ -50,7 +51,11 @@ def main(given: Sequence[str]) -> int:
 
         found = find(arguments.file, Places.of(settings))
         described = describe_checkpoint(found.path, found.base)
-        lines = [_json(_plain(described))] if settings["json"] else model_lines(described)
+        from nutshell.compress.history import read_history
+
+        steps = read_history(found.path)
+        plain = {**_plain(described), **({"history": [asdict(step) for step in steps]} if steps else {})}
+        lines = [_json(plain)] if settings["json"] else [*model_lines(described), *history_lines(steps)]
     for line in lines:
         print(line)
     return 0
@@ -92,6 +97,18 @@ def model_lines(described: Description) -> Iterator[str]:
         yield words(tr("cannot run here: {problem}", problem=described.problem))
         if described.hint:
             yield words(tr("hint: {hint}", hint=described.hint))
+
+
+def history_lines(steps: Sequence[Step]) -> Iterator[str]:
+    """What `nutshell compress` did to a model, for people."""
+    if not steps:
+        return
+    from nutshell.compress.history import opens_in_diffusers
+
+    yield words(tr("history:"))
+    for number, step in enumerate(steps, 1):
+        yield f"  {number}. {words(step.sentence)}"
+    yield f"  {words(opens_in_diffusers(steps))}"
 
 
 def megabytes(count: int) -> str:

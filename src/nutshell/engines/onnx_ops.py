@@ -333,6 +333,10 @@ class OnnxOps:
                 self._given(f"{tensor.name}.scale", scales.reshape(-1)),
             ]
             return self._node("DequantizeLinear", given, tensor.shape, axis=0)
+        plain = tensor.plain()
+        if plain is not tensor:
+            self._made.append(plain)
+            tensor = plain
         stored = self._weight(tensor)
         if tensor.dtype == "F32":
             return stored

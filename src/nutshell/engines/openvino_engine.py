@@ -97,6 +97,10 @@ class OpenVinoEngine:
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
         }
+        if precision == "f32":
+            # Before weights that are stored in eight bits OpenVINO would round a linear's inputs to eight bits too,
+            # 2% off where float32 was asked for. In bfloat16 that is within what was asked for, and faster.
+            config["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0
         if threads is not None:
             config["INFERENCE_NUM_THREADS"] = threads
         try:

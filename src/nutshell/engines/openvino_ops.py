@@ -173,6 +173,7 @@ class OpenVinoOps:
         """A stored tensor as float32: the mapped bytes shared, converted in the graph if stored in less."""
         if isinstance(tensor, Int8Weight):
             return self._int8(tensor)
+        tensor = tensor.plain()
         kind = _STORED.get(tensor.dtype)
         if kind is None:
             return op.Constant(OvTensor(np.ascontiguousarray(tensor.f32())), shared_memory=False).output(0)

@@ -153,7 +153,7 @@ class TorchOps:
         key = (id(tensor.data), tensor.offset, tensor.dtype, tensor.shape, int8, dtype)
         if key not in self._loaded:
             # Eight bits are only imitated here: the values that they stand for.
-            values = torch.from_numpy(weight.f32()) if int8 else _stored(tensor)
+            values = torch.from_numpy(weight.f32()) if int8 else _stored(tensor.plain())
             self._loaded[key] = (tensor, values.to(self.device, dtype))
         return self._loaded[key][1]
 

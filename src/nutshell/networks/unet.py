@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -199,7 +199,7 @@ def down_layers(ops: Ops[T], weights: Weights, seen: Pass[T], level: int, indice
 
 def mid_block(ops: Ops[T], weights: Weights, seen: Pass[T], x: T) -> T:
     """The coarsest level's middle: a residual block, and with attention a second one after it."""
-    widths = _widths(seen, seen.config.levels - 1, seen.config.mid_scale)
+    widths = replace(_widths(seen, seen.config.levels - 1, seen.config.mid_scale), inner=seen.config.middle_width)
     x = resnet_block(ops, weights.at("resnets", 0), x, widths, seen.time)
     if seen.config.mid == "attention":
         x = transformer(ops, weights.at("attentions", 0), x, seen.condition, widths)
@@ -267,7 +267,8 @@ def _widths(seen: Pass[Any], level: int, scale: float = 1.0) -> Widths:
         channels=config.channels[level],
         groups=config.groups,
         eps=config.eps,
-        heads=config.heads[level],
+        heads=config.kept_heads[level] if config.kept_heads else config.heads[level],
+        head_size=config.channels[level] // config.heads[level] if config.kept_heads else 0,
         transformer_layers=config.transformer_layers[level],
         linear_projection=config.linear_projection,
         output_scale=scale,

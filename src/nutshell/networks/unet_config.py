@@ -10,6 +10,10 @@ from nutshell.errors import UnsupportedModel
 from nutshell.language import tr
 from nutshell.weights import Weights
 
+# Keys of config.json that diffusers does not know: what `nutshell compress prune` narrows beyond its shapes.
+KEPT_HEADS = "nutshell_kept_heads"
+MIDDLE_WIDTH = "nutshell_middle_width"
+
 _DOWN = {"CrossAttnDownBlock2D": True, "DownBlock2D": False}
 _UP = {"CrossAttnUpBlock2D": True, "UpBlock2D": False}
 _MID = {"UNetMidBlock2DCrossAttn": "attention", "UNetMidBlock2D": "plain", None: "none"}
@@ -60,6 +64,8 @@ class UNetConfig:
     guidance_width: int = 0  # Width of the guidance embedding of guidance-distilled models (LCM); 0: none.
     mid_scale: float = 1.0
     sample_size: int = 64
+    kept_heads: tuple[int, ...] = ()  # Heads of each attention of a level, where pruning left fewer than `heads`.
+    middle_width: int = 0  # Between the convolutions of the middle, where pruning narrowed it; 0: as the last level.
 
     @property
     def levels(self) -> int:
@@ -114,6 +120,8 @@ class UNetConfig:
             guidance_width=config.get("time_cond_proj_dim") or 0,
             mid_scale=config.get("mid_block_scale_factor", 1) or 1,
             sample_size=_square(config.get("sample_size")),
+            kept_heads=_per_level(config[KEPT_HEADS], levels, KEPT_HEADS) if config.get(KEPT_HEADS) else (),
+            middle_width=config.get(MIDDLE_WIDTH, 0),
         )
 
     @staticmethod

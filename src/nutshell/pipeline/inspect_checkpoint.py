@@ -83,7 +83,7 @@ def describe_checkpoint(path: Path, base: Path | None = None) -> Description:
 
 def _describe_part(checkpoint: Checkpoint, name: str) -> tuple[PartDescription, NutshellError | None]:
     with checkpoint.open(name) as part:
-        counts = _count((tensor.dtype, tensor.shape) for tensor in part.weights.tensors())
+        counts = _count((tensor.kind, tensor.shape) for tensor in part.weights.tensors())
         problem: NutshellError | None = None
         try:
             architecture = _ARCHITECTURES[name](part)

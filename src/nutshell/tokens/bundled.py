@@ -6,7 +6,9 @@ Every Stable Diffusion so far uses it; SD 2.x and SDXL's second encoder only pad
 from __future__ import annotations
 
 import functools
+import json
 from itertools import islice
+from pathlib import Path
 
 from nutshell.errors import CorruptFile, UsageError
 from nutshell.language import tr
@@ -40,6 +42,29 @@ def bundled_vocabulary(pad_id: int = END_ID) -> Vocabulary:
     added = [(AddedToken(content), None) for content in dict.fromkeys((START_TOKEN, END_TOKEN, special.pad))]
     table = {token: index for index, token in enumerate(tokens)}
     return build_vocabulary(table, merges, special, added, source=tr("the bundled vocabulary"))
+
+
+def write_bundled(folder: Path, pad_id: int | None = None) -> None:
+    """Write the vocabulary as transformers reads it: vocab.json, merges.txt, tokenizer_config.json.
+
+    pad_id: None for the end token, as SD 1.x has it. Raises OSError.
+    """
+    merges, symbols = _read_merges(), _byte_symbols()
+    tokens = [*symbols, *(f"{symbol}</w>" for symbol in symbols), *map("".join, merges), START_TOKEN, END_TOKEN]
+    (folder / "vocab.json").write_text(
+        json.dumps({token: place for place, token in enumerate(tokens)}, ensure_ascii=False), encoding="utf-8"
+    )
+    lines = ["#version: 0.2", *(f"{left} {right}" for left, right in merges)]
+    (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    settings = {
+        "tokenizer_class": "CLIPTokenizer",
+        "model_max_length": 77,
+        "bos_token": START_TOKEN,
+        "eos_token": END_TOKEN,
+        "unk_token": END_TOKEN,
+        "pad_token": END_TOKEN if pad_id is None else tokens[pad_id],
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2), encoding="utf-8")
 
 
 def _read_merges() -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ from nutshell.weights.component import open_part
 from nutshell.weights.embedding import Embedding, load_embedding
 from nutshell.weights.hints import PredictionHint
 from nutshell.weights.ldm import from_ldm, to_ldm, to_ldm_names
+from nutshell.weights.quantized import Quantized
 from nutshell.weights.safetensors import Layout, MappedFile, open_safetensors, read_layout
 from nutshell.weights.scope import Weights
 from nutshell.weights.tensor import STORAGE, Array, Tensor
@@ -19,6 +20,7 @@ __all__ = [
     "MappedFile",
     "Part",
     "PredictionHint",
+    "Quantized",
     "Tensor",
     "Weights",
     "from_ldm",

@@ -25,6 +25,7 @@ from nutshell.weights.header import shown
 from nutshell.weights.hints import MARKS, PredictionHint, hint_from_file, hint_from_scheduler
 from nutshell.weights.kinds import refuse_foreign_config, refuse_foreign_file, refuse_foreign_pipeline
 from nutshell.weights.ldm import from_ldm, part_names
+from nutshell.weights.quantized import with_quantized
 from nutshell.weights.safetensors import Layout, MappedFile, read_layout
 from nutshell.weights.scope import Weights
 
@@ -50,7 +51,7 @@ class Part:
         stored: Tensors = {}
         for file in self._files:
             stored.update(file.tensors)
-        tensors = source.rename(stored)
+        tensors = source.rename(with_quantized(stored))
         self.weights = Weights(tensors, part=name)
         # Bytes that this part's tensors take in the file or files.
         self.file_bytes = sum(tensor.nbytes for tensor in tensors.values())

@@ -77,6 +77,15 @@ class Tensor:
             return (stored.astype(np.uint32) << 16).view(np.float32)
         return stored.astype(np.float32, copy=False)
 
+    @property
+    def kind(self) -> str:
+        """What its values are stored as, to show."""
+        return self.dtype
+
+    def plain(self) -> Tensor:
+        """The same in a floating-point type that engines know: itself, unless it is stored in a few bits."""
+        return self
+
     def reshape(self, *shape: int) -> Tensor:
         """The same bytes under another shape (a 1x1 convolution as a linear, say)."""
         if math.prod(shape) != self.size:

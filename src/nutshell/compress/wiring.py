@@ -12,6 +12,8 @@ its dimensions are made of, and which tensor of the larger UNet it comes from. A
   attention (query, key and value alike), and the units of the feed-forward layer (each with its gate);
 - the two layers of the time embedding.
 
+Nothing here knows of arrays: names and numbers only, for NumPy and PyTorch alike.
+
 Where blocks are missing: of several residual blocks in a level the first ones stay, on the way up also the last one,
 which takes the skip connection of the level above (BK-SDM, Kim et al. 2023, arXiv:2305.15798).
 """
@@ -20,7 +22,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from training.artist.settings import UNetSettings
+from nutshell.compress.shapes import UNetShape
 
 ABSENT = "absent"
 """The axis of what came from a level that the smaller UNet lacks: kept in shape, without content."""
@@ -55,8 +57,8 @@ class Place:
 class Wiring:
     """All axes by name, and the place of every tensor of the smaller UNet by its name."""
 
-    teacher: UNetSettings
-    student: UNetSettings
+    teacher: UNetShape
+    student: UNetShape
     axes: dict[str, Axis] = field(default_factory=dict)
     tensors: dict[str, Place] = field(default_factory=dict)
 
@@ -66,17 +68,29 @@ class Wiring:
         self.axes[name] = Axis(full, size, self.teacher.norm_groups, self.student.norm_groups)
         return name
 
-    def free(self, name: str, level: int, times: int = 1) -> str:
-        """A new axis some times as wide as a level, which no group norm reads."""
-        self.axes[name] = Axis(times * self.teacher.channels[level], times * self.student.channels[level])
+    def free(self, name: str, level: int, times: int = 1, middle: bool = False) -> str:
+        """A new axis some times as wide as a level, or as the middle's own width, which no group norm reads."""
+        full, size = (self._width(shape, level, middle) for shape in (self.teacher, self.student))
+        self.axes[name] = Axis(times * full, times * size)
+        return name
+
+    def hidden(self, name: str, level: int, middle: bool) -> str:
+        """A new axis between the convolutions of a residual block."""
+        full, size = (self._width(shape, level, middle) for shape in (self.teacher, self.student))
+        self.axes[name] = Axis(full, size, self.teacher.norm_groups, self.student.norm_groups)
         return name
 
     def heads(self, name: str, level: int) -> str:
         """A new axis of an attention's heads, which stay whole."""
-        full, size = self.teacher.channels[level], self.student.channels[level]
-        counts = (max(1, width // shape.head_size) for width, shape in ((full, self.teacher), (size, self.student)))
+        full, size = (shape.attention_width(level) for shape in (self.teacher, self.student))
+        counts = (shape.kept_heads[level] if shape.kept_heads else shape.heads(level)
+                  for shape in (self.teacher, self.student))  # fmt: skip
         self.axes[name] = Axis(full, size, *counts)
         return name
+
+    @staticmethod
+    def _width(shape: UNetShape, level: int, middle: bool) -> int:
+        return (shape.middle_width if middle else 0) or shape.channels[level]
 
     def tensor(self, name: str, source: str, out: Axes, inputs: Axes = (), bias: bool = True) -> None:
         """The weight (out, inputs, ...) and bias (out) of a linear map or convolution."""
@@ -89,9 +103,9 @@ class Wiring:
         for part in ("weight", "bias"):
             self.tensors[f"{name}.{part}"] = Place(f"{source}.{part}", (axes,), says=False)
 
-    def resnet(self, name: str, source: str, level: int, inputs: Axes, out: str) -> None:
+    def resnet(self, name: str, source: str, level: int, inputs: Axes, out: str, middle: bool = False) -> None:
         """A residual block; it has a shortcut of its own where it does not end on the stream it began with."""
-        hidden = self.stream(f"{source}.hidden", level)
+        hidden = self.hidden(f"{source}.hidden", level, middle)
         self.norm(f"{name}.norm1", f"{source}.norm1", inputs)
         self.tensor(f"{name}.conv1", f"{source}.conv1", (hidden,), inputs)
         self.tensor(f"{name}.time_emb_proj", f"{source}.time_emb_proj", (hidden,), ("time",))
@@ -100,9 +114,9 @@ class Wiring:
         if inputs != (out,):
             self.tensor(f"{name}.conv_shortcut", f"{source}.conv_shortcut", (out,), inputs)
 
-    def transformer(self, name: str, source: str, level: int, stream: str) -> None:
+    def transformer(self, name: str, source: str, level: int, stream: str, middle: bool = False) -> None:
         """Self-attention, cross-attention and a gated feed-forward layer around a level's stream."""
-        inner, units = self.free(f"{source}.inner", level), self.free(f"{source}.units", level, 4)
+        inner, units = self.free(f"{source}.inner", level), self.free(f"{source}.units", level, 4, middle)
         self.norm(f"{name}.norm", f"{source}.norm", (stream,))
         self.tensor(f"{name}.proj_in", f"{source}.proj_in", (inner,), (stream,))
         self.tensor(f"{name}.proj_out", f"{source}.proj_out", (stream,), (inner,))
@@ -124,7 +138,7 @@ class Wiring:
         return f"down.{level + 1}" if same else f"down.{level}.shrunk"
 
 
-def wire(teacher: UNetSettings, student: UNetSettings) -> Wiring:
+def wire(teacher: UNetShape, student: UNetShape) -> Wiring:
     """How the UNet of shape `student` is cut out of that of shape `teacher`; they must pass `check` of `shapes.py`."""
     wiring = Wiring(teacher, student)
     wiring.free("time.hidden", 0, 4)
@@ -165,9 +179,9 @@ def _wire_middle(wiring: Wiring) -> None:
     stream, attends = f"down.{level}", wiring.student.middle == "attention"
     if wiring.student.middle != "none":
         for part in ("resnets.0", "resnets.1") if attends else ("resnets.0",):
-            wiring.resnet(f"mid_block.{part}", f"mid_block.{part}", level, (stream,), stream)
+            wiring.resnet(f"mid_block.{part}", f"mid_block.{part}", level, (stream,), stream, middle=True)
     if attends:
-        wiring.transformer("mid_block.attentions.0", "mid_block.attentions.0", level, stream)
+        wiring.transformer("mid_block.attentions.0", "mid_block.attentions.0", level, stream, middle=True)
 
 
 def _wire_up(wiring: Wiring) -> None:
