@@ -16,6 +16,9 @@ from nutshell.weights import Part
 # Everything that makes a session another one: the graph, its sizes, and how it computes.
 _Key = tuple[str, tuple[tuple[int, ...], ...], tuple[str, str, bool, str, int | None]]
 
+# Compilations beside that of the stage that is waited for: parts of each run on one core.
+_AT_ONCE = 2
+
 # Makes another network with the same inputs of each one: `nutshell.compress.quantized` for eight bits, say.
 Rewrite = Callable[[Network], Network]
 
@@ -23,7 +26,7 @@ Rewrite = Callable[[Network], Network]
 class Stages:
     """Compiled networks of one model, at most one of each part.
 
-    `ahead` compiles in a thread of its own, which the engines allow: they let Python go meanwhile. Everything else is
+    `ahead` compiles in threads of its own, which the engines allow: they let Python go meanwhile. Everything else is
     for one thread at a time.
     """
 
@@ -44,6 +47,9 @@ class Stages:
     def open(self, network: Network, plan: Plan) -> Iterator[Session]:
         """The compiled `network`. After the block it is freed if the plan is staged, else kept."""
         session = self._take(network, plan)
+        # Nothing runs while something is compiled: engines split sums among the threads that are free, and the same
+        # seed would draw a picture of other last bits.
+        wait([coming for _, coming in self._coming.values()])
         try:
             yield session
         finally:
@@ -51,7 +57,7 @@ class Stages:
                 self._drop(network.part)
 
     def ahead(self, network: Network, plan: Plan) -> None:
-        """Begin to compile `network` while something else runs, where the plan has room for both.
+        """Begin to compile `network` while others are compiled, where the plan has room for that.
 
         What goes wrong there comes out of the `open` that wants it, as it would without.
         """
@@ -63,7 +69,7 @@ class Stages:
         self._drop(part)
         engine = self._engines.take(plan)
         if self._worker is None:
-            self._worker = ThreadPoolExecutor(1, "compile")
+            self._worker = ThreadPoolExecutor(_AT_ONCE, "compile")
         self._coming[part] = key, self._worker.submit(self._compile, engine, network, plan)
 
     def close(self) -> None:

@@ -66,10 +66,9 @@ def peak_memory(stages: Iterable[StageNeed], offer: Offer, precision: str, stage
 
 
 def overlap_bytes(stages: Iterable[StageNeed]) -> int:
-    """What is taken beyond that where one stage is compiled while another is made or runs: its file's pages, which
-    are let go one stage after another otherwise."""
-    sizes = sorted(stage.weight_bytes for stage in stages)
-    return sum(sizes[:-1])
+    """What is taken beyond that where all stages are compiled at once: the files' pages, which are let go one stage
+    after another otherwise."""
+    return sum(stage.weight_bytes for stage in stages)
 
 
 def _most(stages: tuple[StageNeed, ...], habit: Habit, precision: str, staged: bool, stored: bool = True) -> int:
