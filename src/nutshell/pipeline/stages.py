@@ -48,7 +48,7 @@ class Stages:
         """The compiled `network`. After the block it is freed if the plan is staged, else kept."""
         session = self._take(network, plan)
         # Nothing runs while something is compiled: engines split sums among the threads that are free, and the same
-        # seed would draw a picture of other last bits.
+        # seed would more often draw a picture of other last bits.
         wait([coming for _, coming in self._coming.values()])
         try:
             yield session
