@@ -19,7 +19,7 @@ _UNTRANSLATED = (
     r"^  [a-z]+ +(?=«)",  # a name and what it is
     r"(?<=KNOWN)[\w, -]+$",
     r"'[^']*'|\"[^\"]*\"",  # what somebody typed
-    r"(?<![\w-])--?[a-z][a-z-]*( \S*[|,]\S*)?",  # flags, and what they may be: a|b
+    r"(?<![\w-])--?[a-z][a-z0-9-]*( \S*[|,]\S*)?",  # flags, and what they may be: a|b
     r"\S*[/\\]\S*",  # paths and repositories
     r"[\w-]*\.[a-z]+\b",  # files and their endings
     r"\bnutshell( [a-z]+\b)?",  # the program and its commands
@@ -30,7 +30,7 @@ _UNTRANSLATED = (
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _NAMES = (
     *("min", "openvino", "onnx", "torch", "numpy", "huggingface", "modelscope", "warning"),
-    *("epsilon", "v_prediction", "sample", "f32", "bf16", "f16"),
+    *("epsilon", "v_prediction", "sample", "f32", "bf16", "f16", "int8", "int8_weights", "35dB"),
     *cards(),
 )
 

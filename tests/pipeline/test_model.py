@@ -186,7 +186,7 @@ def test_networks_can_be_rewritten(model_folder: Path) -> None:
 
     with nutshell.load(model_folder, precision="f32", rewrite=whitened) as white:
         first, second = (white.generate("a cat", steps=1, seed=seed, **SIZE) for seed in (1, 2))
-    # In no order: one may be compiled while another runs.
+    # In no order: they are compiled at once.
     assert sorted(seen) == ["text_encoder", "unet", "vae_decoder"]
     assert (pixels(first) == 255).all()
     assert (pixels(second) == 255).all()

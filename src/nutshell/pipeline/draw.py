@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -21,13 +21,10 @@ from nutshell.pipeline.reuse import Denoiser
 from nutshell.pipeline.stages import Stages
 from nutshell.pipeline.start_latent import read_source, start_latent
 from nutshell.plan import Plan
-from nutshell.sampling import NoiseStream, SampleStep
+from nutshell.sampling import NoiseStream
 from nutshell.weights import Weights
 
 F32 = npt.NDArray[np.float32]
-
-# Of a run, while which the decoder is compiled: earlier it would only lie there.
-_LAST_STEPS = 2
 
 
 @dataclass(frozen=True)
@@ -47,9 +44,9 @@ class Kit:
 def draw(order: Order, plan: Plan, kit: Kit, on_step: OnStep | None) -> Iterator[tuple[int, Image.Image]]:
     """Yield (seed, picture) for each picture of the order."""
     facts, stages, needed = kit.facts, kit.stages, networks(order, kit.facts)
-    for part in ("unet", "unet_outer"):
-        if part in needed:
-            stages.ahead(needed[part], plan)
+    for part, network in needed.items():
+        if part != "text_encoder":
+            stages.ahead(network, plan)
     with stages.open(needed["text_encoder"], plan) as encode:
         condition = order.prompts.encode(encode, kit.text_weights, facts.text, kit.extra)
     source = None
@@ -64,8 +61,7 @@ def draw(order: Order, plan: Plan, kit: Kit, on_step: OnStep | None) -> Iterator
             for place in places:
                 noise = NoiseStream(order.seed + place)
                 start = start_latent(source, facts, noise, order.strength, shape)
-                tell = _announcing(stages, needed["vae_decoder"], plan, order, watch.picture(place))
-                latents.append(denoise(predict, order, facts, condition, start, noise, tell))
+                latents.append(denoise(predict, order, facts, condition, start, noise, watch.picture(place)))
         with stages.open(needed["vae_decoder"], plan) as decode:
             for place, latent in zip(places, latents, strict=True):
                 pixels = decode(
@@ -81,21 +77,6 @@ def _denoiser(stages: Stages, needed: Mapping[str, Network], plan: Plan, order: 
         whole = opened.enter_context(stages.open(needed["unet"], plan))
         outer = opened.enter_context(stages.open(needed["unet_outer"], plan)) if "unet_outer" in needed else None
         yield Denoiser(whole, outer, order.savings.reuse)
-
-
-def _announcing(
-    stages: Stages, decoder: Network, plan: Plan, order: Order, tell: Callable[[SampleStep], None]
-) -> Callable[[SampleStep], None]:
-    """`tell`, and the decoder begun in time for the run's end."""
-    if order.run.steps <= _LAST_STEPS:
-        stages.ahead(decoder, plan)
-
-    def told(step: SampleStep) -> None:
-        if step.total - step.index - 1 <= _LAST_STEPS:
-            stages.ahead(decoder, plan)
-        tell(step)
-
-    return told
 
 
 def _rounds(order: Order, plan: Plan) -> Sequence[Sequence[int]]:

@@ -24,6 +24,9 @@ Array = npt.NDArray[Any]
 # Everything that makes a session another one: the graph, its sizes, and how it computes.
 _Key = tuple[str, tuple[tuple[int, ...], ...], tuple[str, str, bool, str, int | None]]
 
+# Compilations beside that of the stage that is waited for: parts of each run on one core.
+_AT_ONCE = 2
+
 # Makes another network with the same inputs of each one: `nutshell.quantization.observed` to watch it, say.
 Rewrite = Callable[[Network], Network]
 
@@ -36,7 +39,7 @@ _NOTHING = EightBits()
 class Stages:
     """Compiled networks of one model, at most one of each part.
 
-    `ahead` compiles in a thread of its own, which the engines allow: they let Python go meanwhile. Everything else is
+    `ahead` compiles in threads of its own, which the engines allow: they let Python go meanwhile. Everything else is
     for one thread at a time.
     """
 
@@ -66,6 +69,9 @@ class Stages:
     def open(self, network: Network, plan: Plan) -> Iterator[Session]:
         """The compiled `network`. After the block it is freed if the plan is staged, else kept."""
         session = self._take(network, plan)
+        # Nothing runs while something is compiled: engines split sums among the threads that are free, and the same
+        # seed would more often draw a picture of other last bits.
+        wait([coming for _, coming in self._coming.values()])
         try:
             with self._within(plan, network.part):
                 yield session if self._tap is None else Tapped(session, network.part, self._tap)
@@ -78,7 +84,7 @@ class Stages:
         return page_window(plan.ceiling_bytes, self._parts[part].release) if plan.lean else nullcontext()
 
     def ahead(self, network: Network, plan: Plan) -> None:
-        """Begin to compile `network` while something else runs, where the plan has room for both.
+        """Begin to compile `network` while others are compiled, where the plan has room for that.
 
         What goes wrong there comes out of the `open` that wants it, as it would without.
         """
@@ -90,7 +96,7 @@ class Stages:
         self._drop(part)
         engine = self._engines.take(plan)
         if self._worker is None:
-            self._worker = ThreadPoolExecutor(1, "compile")
+            self._worker = ThreadPoolExecutor(_AT_ONCE, "compile")
         self._coming[part] = key, self._worker.submit(self._compile, engine, network, plan)
 
     def close(self) -> None:

@@ -79,10 +79,9 @@ def _spare(stage: StageNeed, habit: Habit) -> int:
 
 
 def overlap_bytes(stages: Iterable[StageNeed]) -> int:
-    """What is taken beyond that where one stage is compiled while another is made or runs: its file's pages, which
-    are let go one stage after another otherwise."""
-    sizes = sorted(stage.weight_bytes for stage in stages)
-    return sum(sizes[:-1])
+    """What is taken beyond that where all stages are compiled at once: the files' pages, which are let go one stage
+    after another otherwise."""
+    return sum(stage.weight_bytes for stage in stages)
 
 
 def _most(

@@ -39,8 +39,8 @@ class Plan:
     before the next is loaded; resident: the stages that stay. need_bytes: predicted peak of resident memory;
     device_bytes: on a card of its own. ceiling_bytes: what was allowed. step_seconds, load_seconds, picture_seconds:
     predicted; guessed: from the machine's description alone. reasons: one sentence for each choice. rejected: every
-    other way. advice: what would be faster if it were installed. overlap: whether there is room to compile one stage
-    while another runs. key: under which measured figures are kept; ratio:
+    other way. advice: what would be faster if it were installed. overlap: whether there is room to compile
+    all stages at once. key: under which measured figures are kept; ratio:
     what they have taught, which is in the predictions.
     """
 
@@ -158,7 +158,7 @@ def make_plan(
 
 
 def _overlaps(chosen: Candidate, need: Need, ceiling: int) -> bool:
-    """Whether stages may be compiled ahead: they stay anyway, the engine lets Python go, and both files' pages fit."""
+    """Whether stages may be compiled ahead: they stay anyway, the engine lets Python go, and all files' pages fit."""
     return (
         not chosen.staged
         and chosen.offer.engine in _COMPILING
