@@ -18,6 +18,7 @@ from PIL import Image, PngImagePlugin
 from nutshell.catalogue import read_card
 from nutshell.cli import bench, doctor_text, models, plan, speech
 from nutshell.cli.argparse_words import complaint
+from nutshell.cli.compress import METHODS
 from nutshell.cli.fetching import Line
 from nutshell.cli.main import COMMANDS, main
 from nutshell.cli.progress import time_left
@@ -91,6 +92,14 @@ def nutshell(
 def test_help(nutshell: Nutshell, command: str) -> None:
     code, told = nutshell(*command.split(), "--help")
     assert (code, untranslated(told)) == (0, [])
+    assert "«exit codes:»" in told
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_help_of_each_method_of_compress(nutshell: Nutshell, method: str) -> None:
+    code, told = nutshell("compress", method, "--help")
+    # Names that are typed as they are.
+    assert (code, untranslated(told, [*METHODS, "text_encoder", "unet"])) == (0, [])
     assert "«exit codes:»" in told
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from nutshell.cli.help_text import examples_lines, exit_code_lines, help_columns, rows, usage_lines
+from nutshell.cli.main import without_global_flags
 from nutshell.cli.speech import wrapped
 from nutshell.errors import UsageError
 from nutshell.language import Text, tr
@@ -32,9 +33,9 @@ MORE = tr("nutshell compress METHOD --help tells more.")
 
 
 def main(words: Sequence[str]) -> int:
-    first = next((word for word in words if not word.startswith("-")), None)
+    first = next((word for word in without_global_flags(words) if not word.startswith("-")), None)
     if first is None:
-        if words and not {"-h", "--help"} & set(words):
+        if not {"-h", "--help"} & set(words) and words:
             raise UsageError(tr("say which method: {names}", names=", ".join(METHODS)), MORE)
         _print_help()
         return 0

@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None, load: Callable[..., Any] | None = No
 
 
 def _dispatch(words: list[str], signals: Signals, load: Callable[..., Any] | None) -> int:
-    first = next(_without_global_flags(words), None)
+    first = next(without_global_flags(words), None)
     if first in ("-h", "--help", "help"):
         _print_help()
         return 0
@@ -77,7 +77,7 @@ def _dispatch(words: list[str], signals: Signals, load: Callable[..., Any] | Non
     return code
 
 
-def _without_global_flags(words: Sequence[str]) -> Iterator[str]:
+def without_global_flags(words: Sequence[str]) -> Iterator[str]:
     """The words less those flags that any command takes and that may stand before its name."""
     rest = iter(words)
     for word in rest:
