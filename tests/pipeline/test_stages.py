@@ -35,6 +35,8 @@ class FakeEngine:
     met: whether another compilation was under way when the main thread's last one began.
     """
 
+    precisions = ("f32",)
+
     def __init__(self) -> None:
         self.go = threading.Event()
         self.begun_elsewhere = threading.Event()
