@@ -146,6 +146,8 @@ def test_an_empty_folder_is_filled_and_the_history_is_true(artist: Original, tmp
     assert "1. **prune** of `artist`" in told
     assert "2. **quantize** of `narrow`" in told
     assert "Only Nutshell opens it" in told
+    # How to draw is told by the card, which only the first model has.
+    assert "--steps 20 --guidance 2.0 --sampler ddim" in (tmp_path / "narrow" / "README.md").read_text()
     with pytest.raises(UnsupportedModel, match="eight or four bits already"):
         write_model(open_original(tmp_path / "small"), Prune(Wishes(layers=1, channels=0.5)), tmp_path / "x", print)
 

@@ -112,7 +112,9 @@ def _lines(written: Written, folder: str) -> Sequence[Text]:
         tr("{name}: {value}", name=title, value=results[name]) for name, title in RESULTS.items() if name in results
     ]
     lines.append(opens_in_diffusers(written.steps))
-    lines.append(tr("draw with it: {command}", command=f'nutshell "a red apple" --model {folder}'))
+    lines.append(
+        tr("draw with it: {command}", command=f'nutshell "a red apple" --model {folder} {written.flags}'.rstrip())
+    )
     return lines
 
 

@@ -68,8 +68,8 @@ def history_bytes(steps: Sequence[Step]) -> bytes:
     return json.dumps({"format": _FORMAT, "steps": [asdict(step) for step in steps]}, indent=1).encode() + b"\n"
 
 
-def readme(name: str, licence: str, steps: Sequence[Step]) -> str:
-    """README.md of a model that was made by these steps; English, as model cards are."""
+def readme(name: str, licence: str, steps: Sequence[Step], flags: str = "") -> str:
+    """README.md of a model that was made by these steps; English, as model cards are. flags: to draw with it."""
     lines = ["---", f"license: {licence}", "library_name: diffusers", "tags: [nutshell]", "---", "", f"# {name}", ""]
     lines += [f"Made from `{steps[0].source}` with `nutshell compress`:", ""]
     for number, step in enumerate(steps, 1):
@@ -78,6 +78,7 @@ def readme(name: str, licence: str, steps: Sequence[Step]) -> str:
         lines += [f"   - {key.replace('_', ' ')}: {value}" for key, value in step.results.items()]
     reasons = [step.only_nutshell for step in steps if step.only_nutshell]
     lines += ["", f"Only Nutshell opens it: {reasons[-1]}." if reasons else "diffusers opens it, as Nutshell does."]
+    lines += ["", f'    nutshell "a red apple" --model {name} {flags}'.rstrip()]
     lines += ["", f"The licence is that of `{steps[0].source}`. `{NAME}` holds every file's SHA-256, before and after."]
     return "\n".join(lines) + "\n"
 

@@ -77,12 +77,13 @@ class Method(Protocol):
 
 @dataclass(frozen=True)
 class Written:
-    """What was made. parameters, disk_bytes: (before, after), of the parts' weights."""
+    """What was made. parameters, disk_bytes: (before, after), of the parts' weights. flags: of `Original`."""
 
     path: Path
     steps: tuple[Step, ...]
     parameters: tuple[int, int]
     disk_bytes: tuple[int, int]
+    flags: str = ""
 
 
 @dataclass
@@ -116,12 +117,16 @@ def write_model(original: Original, method: Method, output: Path, on_progress: O
             sums.parameters[1] += _parameters(rows[part])
             sums.disk_bytes[1] += sum(row.nbytes for row in rows[part])
     steps = _finish(work, output, original, method, rows, started, on_progress)
-    return Written(output, steps, (sums.parameters[0], sums.parameters[1]), (sums.disk_bytes[0], sums.disk_bytes[1]))
+    return Written(output, steps, _pair(sums.parameters), _pair(sums.disk_bytes), original.flags)
 
 
 def copied(stored: Stored) -> list[Piece]:
     """Every tensor as it is."""
     return [Piece(tensor.name, tensor.nbytes, partial(Made.of, tensor)) for tensor in stored.tensors.values()]
+
+
+def _pair(sums: list[int]) -> tuple[int, int]:
+    return sums[0], sums[1]
 
 
 class _Watch:
@@ -248,7 +253,7 @@ def _finish(
     _write_json(work / "scheduler" / "scheduler_config.json", original.scheduler())
     _write_tokenizer(work / "tokenizer", original)
     write_bytes(work / NAME, history_bytes(steps))
-    write_bytes(work / "README.md", readme(output.name, original.licence, steps).encode())
+    write_bytes(work / "README.md", readme(output.name, original.licence, steps, original.flags).encode())
     try:
         for path in original.licence_files():
             shutil.copyfile(path, work / path.name)

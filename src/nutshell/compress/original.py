@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from nutshell.catalogue import ModelCard
 from nutshell.compress.folder_config import scheduler_json, text_json, unet_json, vae_json
 from nutshell.errors import UnsupportedModel
 from nutshell.language import tr
@@ -50,13 +51,32 @@ class Stored:
 
 @dataclass(frozen=True)
 class Original:
-    """name: as it was asked for. path: where it lies. licence: what its card or README names, else "unknown"."""
+    """name: as it was asked for. path: where it lies. licence: what its card or README names, else "unknown".
+
+    prediction: what its card says that it predicts. card: None where it has none.
+    """
 
     name: str
     path: Path
     checkpoint: Checkpoint = field(repr=False)
     licence: str
     prediction: str | None = None
+    card: ModelCard | None = field(default=None, repr=False)
+
+    @property
+    def flags(self) -> str:
+        """What its card says of how to draw, as flags of `nutshell generate`: a folder without a card cannot say."""
+        if self.card is None:
+            return ""
+        known = {
+            "size": f"{self.card.width}x{self.card.height}",
+            "steps": self.card.steps,
+            "guidance": self.card.guidance,
+            "sampler": self.card.sampler,
+            "schedule": self.card.schedule,
+            "spacing": self.card.spacing,
+        }
+        return " ".join(f"--{name} {value}" for name, value in known.items() if value is not None and value != "")
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -127,7 +147,8 @@ def open_original(model: str | Path | Found) -> Original:
         checkpoint.config(missing[0])  # raises, and says what is missing
     licence = found.card.licence if found.card else _licence(found.path)
     prediction = found.card.prediction if found.card else None
-    return Original(found.card.name if found.card else found.path.stem, found.path, checkpoint, licence, prediction)
+    name = found.card.name if found.card else found.path.stem
+    return Original(name, found.path, checkpoint, licence, prediction, found.card)
 
 
 def refuse_quantized(stored: Stored) -> None:
