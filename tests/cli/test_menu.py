@@ -163,7 +163,7 @@ def test_a_model_is_fetched_and_draws(menu: Open, hub: Hub, tmp_path: Path, work
     screen.press("cat", ENTER)
     screen.wait("nutshell-cat-1234.png", f"{DRAW} for example")
     screen.press(CTRL_D)
-    assert ">   castles" in screen.wait(LIST)
+    screen.wait(LIST, ">   castles")
     screen.press(CTRL_D)
     assert screen.end() == 0
     assert os.listdir(work) == ["nutshell-cat-1234.png"]

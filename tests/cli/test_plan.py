@@ -112,9 +112,10 @@ def test_verdicts_of_an_old_laptop() -> None:
 
 def test_what_does_not_fit_says_what_would_do() -> None:
     card = shipped()["lcm-dreamshaper-7"]
-    fits_small = outlook(card, old_laptop(), None, Wish((384, 384)))
-    assert fits_small.need_bytes is not None
-    tight = old_laptop(max_memory=fits_small.need_bytes)
+    small = outlook(card, old_laptop(max_memory=10**8), None, Wish((384, 384)))
+    assert small.need_bytes is not None
+    tight = old_laptop(max_memory=small.need_bytes)
+    assert outlook(card, tight, None, Wish((384, 384))).verdict != TOO_LARGE
     large = outlook(card, tight, None)
     assert large.verdict == TOO_LARGE
     assert "--size" in large.fix

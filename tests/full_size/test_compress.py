@@ -21,18 +21,20 @@ from nutshell.weights import open_checkpoint
 pytestmark = pytest.mark.slow
 
 MADE = """
-import json, resource, sys
+import json, sys
 from pathlib import Path
 from nutshell.compress.job import write_model
 from nutshell.compress.original import open_original
 from nutshell.compress.prune import Prune
 from nutshell.compress.quantize import Quantize
 from nutshell.compress.recipes import Wishes
+from nutshell.machine import PeakMeter
 
+meter = PeakMeter()
 source, output, method = sys.argv[1:]
 how = Prune(Wishes("tiny")) if method == "prune" else Quantize("int4")
 made = write_model(open_original(source), how, Path(output), lambda *_: None)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+peak = meter.bytes()
 print(json.dumps({"parameters": made.parameters, "peak_bytes": peak}))
 """
 

@@ -5,7 +5,6 @@ Arguments: a file of weights as `write` makes it, and a precision of a plan.
 
 from __future__ import annotations
 
-import resource
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from nutshell.engines import open_engine
+from nutshell.machine import PeakMeter
 from nutshell.networks.ops import Input, Network, Ops
 from nutshell.pipeline.eight_bits import EightBits
 from nutshell.quantization import Scale
@@ -59,10 +59,11 @@ def main() -> None:
     scales = dict.fromkeys((name.removesuffix(".weight") for name in part.weights.names()), STEP)
     small = EightBits({"unet": scales}, ready=True).applied(network, sys.argv[2], part)
     engine = open_engine("openvino")
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    meter = PeakMeter()
+    before = meter.bytes()
     session = engine.compile(small, part.weights, "f32", threads=1)
     session(**{name: np.ones(given.shape, np.float32) for name, given in network.inputs.items()})
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3)
+    print((meter.bytes() - before) / 1e6)
 
 
 if __name__ == "__main__":

@@ -146,10 +146,10 @@ def test_inpainting(strength: float, trained_for_it: bool, reference: tuple[Any,
 def test_tiny_autoencoder(reference: tuple[Any, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import diffusers
 
-    pipe = build_pipeline(tmp_path / "tiny", tiny_vae=True)
+    pipe = build_pipeline(tmp_path / "lender", tiny_vae=True)
     options = {"num_inference_steps": 4, "height": 64, "width": 64}
     theirs = pipe(PROMPT, generator=generator(2), **options).images[0]
-    with nutshell.load(tmp_path / "tiny", precision="f32") as model:
+    with nutshell.load(tmp_path / "lender", precision="f32") as model:
         ours = model.generate(PROMPT, steps=4, seed=2, width=64, height=64)
     assert psnr(ours.image, theirs) >= LEAST_DB
 
@@ -159,7 +159,7 @@ def test_tiny_autoencoder(reference: tuple[Any, Path], tmp_path: Path, monkeypat
     mixed = diffusers.StableDiffusionPipeline(**{**lender.components, "vae": pipe.vae}, requires_safety_checker=False)
     mixed.set_progress_bar_config(disable=True)
     theirs = mixed(PROMPT, generator=generator(2), **options).images[0]
-    with nutshell.load(folder, vae="tiny", precision="f32") as model:
+    with nutshell.load(folder, vae="lender", precision="f32") as model:
         ours = model.generate(PROMPT, steps=4, seed=2, width=64, height=64)
     assert psnr(ours.image, theirs) >= LEAST_DB
 

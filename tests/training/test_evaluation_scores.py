@@ -57,8 +57,8 @@ def test_rows_add_up() -> None:
     for names in (CATEGORIES, ("English", "Chinese")):
         assert sum(rows[name].right for name in names) == rows["overall"].right == sum(right)
         assert sum(rows[name].asked for name in names) == rows["overall"].asked == 500
-    assert rows["unseen combinations"].asked == 103
-    assert rows["seen combinations"].asked == 80 + 3 * 60 - 103
+    assert rows["unseen combinations"].asked == 107
+    assert rows["seen combinations"].asked == 80 + 3 * 60 - 107
     assert scores(PROMPTS[:1], [True]) == dict.fromkeys(("single object", "English", "overall"), Share(1, 1))
 
 
