@@ -43,11 +43,15 @@ def choose_vae(
         return found
     if wish != TINY:
         return find(wish, places)
-    if card is None or not card.vae:
+    if card is not None and card.vae:
+        return find(card.vae, places)
+    try:
+        # A model of the user's may be called so.
+        return find(wish, places)
+    except ModelNotFound:
         raise ModelNotFound(
             tr("no tiny autoencoder is known for this model"), tr("name one: --vae NAME, or leave it out")
-        )
-    return find(card.vae, places)
+        ) from None
 
 
 def tiny_vae(card: ModelCard | None, places: Places | None = None) -> Found | None:
