@@ -127,6 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     text = "\n".join(
         [f"# Planned and measured, {now}", "", f"{about['processor']}, {about['cores']} cores.", "", *lines(rows), ""]
     )
+    options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / f"{now}-predictions.md"
     path.write_text(text, encoding="utf-8")
     print(text)
