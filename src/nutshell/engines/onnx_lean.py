@@ -8,13 +8,11 @@ channels, so that no more than a piece is wide at any time.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 import onnx_ir as ir
 
 from nutshell.engines.onnx_ops import OnnxOps, Value
-from nutshell.errors import Shape
 from nutshell.networks.ops import Int8Weight, Padding, Weight
 from nutshell.weights import Tensor
 
@@ -24,8 +22,6 @@ _HALF = ("F16", "BF16")
 _PIECE = 4 << 20
 # Biases and norms are not worth a wait.
 _SMALL = 1 << 14
-
-_LAYERS = ("Conv", "Gemm")
 
 
 class LeanOnnxOps(OnnxOps):
@@ -38,13 +34,15 @@ class LeanOnnxOps(OnnxOps):
     def conv2d(self, x: Value, weight: Weight, bias: Tensor | None, stride: int, padding: Padding) -> Value:
         parts = []
         for piece, its_bias in _pieces(weight, bias):
-            parts.append(super().conv2d(x, piece, its_bias, stride, padding))
+            self._latest = super().conv2d(x, piece, its_bias, stride, padding)
+            parts.append(self._latest)
         return parts[0] if len(parts) == 1 else self.concat(parts, 1)
 
     def linear(self, x: Value, weight: Weight, bias: Tensor | None) -> Value:
         parts = []
         for piece, its_bias in _pieces(weight, bias):
-            parts.append(super().linear(x, piece, its_bias))
+            self._latest = super().linear(x, piece, its_bias)
+            parts.append(self._latest)
         return parts[0] if len(parts) == 1 else self.concat(parts, len(self.shape(x)) - 1)
 
     def _float(self, tensor: Weight) -> Value:
@@ -59,29 +57,14 @@ class LeanOnnxOps(OnnxOps):
         due = self._node("Reshape", [stored, shape], tensor.shape, kind=stored.type.dtype)
         return self._node("Cast", [due], tensor.shape, to=ir.DataType.FLOAT)
 
-    def _node(
-        self,
-        operator: str,
-        inputs: Sequence[Value],
-        shape: Shape,
-        domain: str = "",
-        kind: Any = ir.DataType.FLOAT,
-        **attributes: Any,
-    ) -> Value:
-        out = super()._node(operator, inputs, shape, domain, kind, **attributes)
-        if operator in _LAYERS:
-            self._latest = out
-        return out
-
 
 def _pieces(weight: Weight, bias: Tensor | None) -> Iterator[tuple[Weight, Tensor | None]]:
     """Output channels of a layer, `_PIECE` values at most at a time where they will be widened."""
-    count = 1 if isinstance(weight, Int8Weight) or weight.dtype not in _HALF else -(-weight.size // _PIECE)
-    rows = weight.shape[0]
-    if count == 1 or isinstance(weight, Int8Weight):
+    if isinstance(weight, Int8Weight) or weight.dtype not in _HALF or weight.size <= _PIECE:
         yield weight, bias
         return
-    step = math.ceil(rows / count)
+    rows = weight.shape[0]
+    step = math.ceil(rows / math.ceil(weight.size / _PIECE))
     for start in range(0, rows, step):
         stop = min(start + step, rows)
         yield weight.rows(start, stop), bias and bias.rows(start, stop)

@@ -119,9 +119,8 @@ def unet(
 
     The second value is what the last `thrift.outer` layers on the way up began with.
     """
-    time = ops.silu(time_embedding(ops, weights.at("time_embedding"), config, timestep, guidance))
-    x = layers.conv2d(ops, weights.at("conv_in"), latent, config.channels[0])
-    seen = Pass(config, thrift, time, condition, [x])
+    seen = _begun(ops, weights, config, latent, timestep, condition, guidance, thrift)
+    (x,) = seen.skips
     for level in range(config.levels):
         x = down_block(ops, weights.at("down_blocks", level), seen, level, x)
     if config.mid != "none":
@@ -147,14 +146,29 @@ def outer_unet(
     thrift: Thrift = WHOLE,
 ) -> T:
     """The way in as far as the last `thrift.outer` layers on the way up need it, and those over `deep`."""
-    time = ops.silu(time_embedding(ops, weights.at("time_embedding"), config, timestep, guidance))
-    x = layers.conv2d(ops, weights.at("conv_in"), latent, config.channels[0])
-    seen = Pass(config, thrift, time, condition, [x])
+    seen = _begun(ops, weights, config, latent, timestep, condition, guidance, thrift)
+    (x,) = seen.skips
     down_layers(ops, weights.at("down_blocks", 0), seen, 0, range(thrift.outer - 1), x)
     last = config.levels - 1
     _, outer = _last_layers(config, thrift)
     x = up_layers(ops, weights.at("up_blocks", last), seen, last, outer, deep)
     return _ended(ops, weights, config, x)
+
+
+def _begun(
+    ops: Ops[T],
+    weights: Weights,
+    config: UNetConfig,
+    latent: T,
+    timestep: T,
+    condition: T,
+    guidance: T | None,
+    thrift: Thrift,
+) -> Pass[T]:
+    """A pass with the first features in it, the only skip so far."""
+    time = ops.silu(time_embedding(ops, weights.at("time_embedding"), config, timestep, guidance))
+    x = layers.conv2d(ops, weights.at("conv_in"), latent, config.channels[0])
+    return Pass(config, thrift, time, condition, [x])
 
 
 def _last_layers(config: UNetConfig, thrift: Thrift) -> tuple[range, range]:
