@@ -12,7 +12,7 @@ import numpy as np
 from nutshell.networks.ops import Int8Weight, Network, Ops, Padding, Weight
 from nutshell.quantization.int8 import rounding
 from nutshell.quantization.observe import values_of
-from nutshell.quantization.scales import FULL_WEIGHT, Scale, Scales
+from nutshell.quantization.scales import FULL_WEIGHT, Scales
 from nutshell.quantization.wrap import Names, Wrapper, layer_names
 from nutshell.weights import Tensor, Weights
 
@@ -63,25 +63,26 @@ class Sense(Wrapper[T]):
 
     def conv2d(self, x: T, weight: Weight, bias: Tensor | None, stride: int, padding: Padding) -> T:
         out = super().conv2d(x, weight, bias, stride, padding)
-        name, scale, small = self._small(weight)
-        if scale is not None and small is not None:
-            rounded = self.ops.fake_quantize(x, scale.scale, scale.zero_point)
+        if (eight := self._in_eight_bits(x, weight)) is not None:
+            name, rounded, small = eight
             self._note(name, out, super().conv2d(rounded, small, bias, stride, padding))
         return out
 
     def linear(self, x: T, weight: Weight, bias: Tensor | None) -> T:
         out = super().linear(x, weight, bias)
-        name, scale, small = self._small(weight)
-        if scale is not None and small is not None:
-            rounded = self.ops.fake_quantize(x, scale.scale, scale.zero_point)
+        if (eight := self._in_eight_bits(x, weight)) is not None:
+            name, rounded, small = eight
             self._note(name, out, super().linear(rounded, small, bias))
         return out
 
-    def _small(self, weight: Weight) -> tuple[str, Scale | None, Int8Weight | None]:
+    def _in_eight_bits(self, x: T, weight: Weight) -> tuple[str, T, Int8Weight] | None:
+        """A layer's name, and its input and weight in eight bits; None for one without a scale."""
         stored = weight.stored if isinstance(weight, Int8Weight) else weight
         name = self._names.get(stored, stored.name)
         scale = self._scales.get(name)
-        return name, scale, None if scale is None else Int8Weight(stored, self._round_weight)
+        if scale is None:
+            return None
+        return name, self.ops.fake_quantize(x, scale.scale, scale.zero_point), Int8Weight(stored, self._round_weight)
 
     def _note(self, name: str, full: T, small: T) -> None:
         wanted, got = values_of(full), values_of(small)
