@@ -246,3 +246,13 @@ def test_an_entry_that_openvino_refuses_is_no_reason_not_to_draw(tmp_path: Path)
     assert np.isfinite(session(x=X)).all()
     session.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_dead_process_left_goes_away_and_what_is_being_written_stays(tmp_path: Path) -> None:
+    dead, busy = tmp_path / "unet-1.0000.part", tmp_path / "unet-2.0000.part"
+    for folder in (dead, busy):
+        folder.mkdir()
+        (folder / "half.blob").write_bytes(b"half")
+    os.utime(dead, (0, 0))
+    compiled(tmp_path)
+    assert (dead.exists(), busy.exists()) == (False, True)

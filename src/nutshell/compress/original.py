@@ -134,9 +134,10 @@ class Original:
         }
 
     def licence_files(self) -> list[Path]:
-        """Texts of the licence that lie beside it."""
-        folder = self.path if self.path.is_dir() else self.path.parent
-        return sorted(path for path in folder.glob("LICEN[CS]E*") if path.is_file()) if self.path.is_dir() else []
+        """Texts of the licence in its folder; a folder that holds many files says nothing of one of them."""
+        if not self.path.is_dir():
+            return []
+        return sorted(path for path in self.path.glob("LICEN[CS]E*") if path.is_file())
 
 
 def open_original(model: str | Path | Found) -> Original:

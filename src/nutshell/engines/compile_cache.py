@@ -14,6 +14,7 @@ import logging
 import os
 import secrets
 import shutil
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,8 @@ _PART = ".part"
 _PIECE_BYTES = 1 << 20
 # Left free on the disk for others. Less than that after a write may mean that it was cut short.
 _SPARE_BYTES = 64_000_000
+# What is still being written after so long was left by a process that died.
+_ABANDONED_SECONDS = 3600
 # What a compiled network may take beyond its packed weights.
 _GENEROUS = 1.2
 
@@ -109,6 +112,9 @@ class CompileCache:
         entries = []
         for entry in self._folder.iterdir():
             if entry.name.endswith(_PART):
+                with contextlib.suppress(OSError):
+                    if time.time() - entry.stat().st_mtime > _ABANDONED_SECONDS:
+                        shutil.rmtree(entry, ignore_errors=True)
                 continue
             with contextlib.suppress(OSError):
                 used = (entry / _SEAL).stat().st_mtime if (entry / _SEAL).exists() else 0.0

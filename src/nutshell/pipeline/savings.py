@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nutshell.language import Text, tr
@@ -81,7 +81,7 @@ def settle_savings(
         notices.append(
             tr("nothing is reused between steps: with {steps} of them each must run the whole network", steps=steps)
         )
-        wanted = Savings(1, wanted.reuse_depth, wanted.merge, wanted.fewer_keys, wanted.guidance_interval)
+        wanted = replace(wanted, reuse=1)
     if request.fast and wanted == Savings(reuse_depth=wanted.reuse_depth):
         notices.append(tr("--fast leaves nothing out: this model is quick already at this size and number of steps"))
     if (wanted.merge or wanted.fewer_keys) and tokens is None:
