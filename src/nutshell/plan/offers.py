@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from nutshell.language import Text, tr
-from nutshell.machine import Disk, Gpu, Machine
+from nutshell.machine import Disk, Gpu, Lack, Machine, lack
 from nutshell.plan.installed import Installed
 from nutshell.plan.rates import Rates, guessed_card_rates
 
@@ -85,8 +85,9 @@ def find_offers(
     machine: Machine, installed: Installed, disk: Disk | None = None
 ) -> tuple[tuple[Offer, ...], tuple[Rejected, ...]]:
     """Every engine on every device it could compute on, and the devices that none can use."""
-    offers = list(_on_processor(machine, installed))
-    refused: list[Rejected] = []
+    missing = lack(machine, "openvino", installed.openvino)
+    offers = list(_on_processor(machine, installed, missing))
+    refused = [] if missing is None else [Rejected("openvino", _lacking(missing))]
     for index, gpu in enumerate(machine.gpus):
         reason = _unfit(gpu, machine)
         if reason is not None:
@@ -104,11 +105,15 @@ def processor_precisions(machine: Machine) -> tuple[str, ...]:
     return (*(name for name, sets in half if sets & features), "f32", *EIGHT_BITS)
 
 
-def _on_processor(machine: Machine, installed: Installed) -> Iterator[Offer]:
-    cpu = machine.cpu
-    known = machine.knows("cpu.features") and cpu.architecture == "x86_64"
-    # OpenVINO has no group normalization for processors without AVX2.
-    if cpu.architecture in ("x86_64", "aarch64", "") and not (known and "avx2" not in cpu.features):
+def _lacking(missing: Lack) -> Text:
+    if missing.need.must:
+        return missing.reason
+    return tr("{reason}; --engine openvino tries it all the same", reason=missing.reason)
+
+
+def _on_processor(machine: Machine, installed: Installed, missing: Lack | None) -> Iterator[Offer]:
+    """missing: what OpenVINO needs and this processor lacks."""
+    if machine.cpu.architecture in ("x86_64", "aarch64", "") and missing is None:
         yield Offer("openvino", "cpu", processor_precisions(machine), installed.has("openvino"))
     if machine.system.python_bits == 64:
         # Without quantized inputs it would widen eight-bit weights for good, so there are no "int8_weights".
