@@ -56,7 +56,7 @@ def hidden(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_is_refused_before_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     hidden(monkeypatch)
     monkeypatch.setattr(openvino_processor, "trial", never)
-    with pytest.raises(EngineUnavailable, match="needs SSE4.2, which this processor lacks") as caught:
+    with pytest.raises(EngineUnavailable, match=r"needs SSE4\.2, which this processor lacks") as caught:
         OpenVinoEngine(machine=recorded("core-2-duo"))
     assert "--engine onnx" in caught.value.hint
 

@@ -115,7 +115,8 @@ def _python(program: str, seconds: float) -> tuple[int | None, str, str]:
 
 
 def why_it_ended(code: int, complaint: str) -> str:
-    """What a process that ended badly is to blame: the library's last words, or a Text. A signal is -11 to subprocess; Windows has its codes of exceptions."""
+    """Why a library's process ended badly: its last words, or a Text. A signal is -11 to subprocess; Windows has its
+    codes of exceptions."""
     if code in (-4, 0xC000001D):
         return tr("it uses instructions that this processor does not have")
     if code in (-11, -6, 0xC0000005):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from nutshell.language import Text, tr
 from nutshell.machine import Disk, Gpu, Lack, Machine, lack
 from nutshell.plan.installed import Installed
+from nutshell.plan.instruction_sets import ARM, set_class, times
 from nutshell.plan.rates import Rates, guessed_card_rates
 
 GIB = 2**30
@@ -19,6 +20,12 @@ THE_PROCESSOR = tr("the processor")
 # Not arithmetic of their own: what is not in eight bits is computed in the best precision that there is beside.
 # "int8": inputs and weights of linears and convolutions, by a model's card. "int8_weights": linears' weights only.
 EIGHT_BITS = ("int8", "int8_weights")
+
+# OpenVINO's documentation, CPU device: quantized models are "executed in simulation mode" there. Its maintainers say
+# the same in 2026: github.com/openvinotoolkit/openvino_build_deploy/pull/440.
+NO_INT8_ON_ARM = tr(
+    "on ARM OpenVINO computes eight bits in floating point, by its documentation: neither time nor memory would be won"
+)
 
 # A card with less holds the system's windows and nothing beside them; PyTorch alone takes some 0.5 GB.
 _LEAST_CARD_BYTES = 2 * GIB
@@ -34,7 +41,8 @@ class Offer:
 
     memory_bytes: free memory of the device; None where it is the machine's own. rates: None for the processor's.
     staged_only: the device is too small for more than one stage. lean: weights are used in place, not repacked.
-    title: the device, for people: a card's name, or a Text.
+    title: the device, for people: a card's name, or a Text. int8_times: of the time in f32 what int8 takes, where the
+    table of instruction sets has it for this engine and it is in no measured rate.
     """
 
     engine: str
@@ -46,6 +54,7 @@ class Offer:
     rates: Rates | None = None
     staged_only: bool = False
     lean: bool = False
+    int8_times: float | None = None
 
     def arithmetic(self, precision: str) -> str:
         """What is computed in where eight bits are not."""
@@ -88,6 +97,8 @@ def find_offers(
     missing = lack(machine, "openvino", installed.openvino)
     offers = list(_on_processor(machine, installed, missing))
     refused = [] if missing is None else [Rejected("openvino", _lacking(missing))]
+    if set_class(machine.cpu) is ARM:
+        refused.append(Rejected(tr("{engine}, {precision}", engine="openvino", precision="int8"), NO_INT8_ON_ARM))
     for index, gpu in enumerate(machine.gpus):
         reason = _unfit(gpu, machine)
         if reason is not None:
@@ -102,7 +113,8 @@ def processor_precisions(machine: Machine) -> tuple[str, ...]:
     """What OpenVINO computes in on this processor without emulating it, best first."""
     features = machine.cpu.features
     half = [("bf16", {"avx512_bf16", "amx_bf16"}), ("f16", {"avx512_fp16"})]
-    return (*(name for name, sets in half if sets & features), "f32", *EIGHT_BITS)
+    eight = () if set_class(machine.cpu) is ARM else EIGHT_BITS
+    return (*(name for name, sets in half if sets & features), "f32", *eight)
 
 
 def _lacking(missing: Lack) -> Text:
@@ -117,7 +129,10 @@ def _on_processor(machine: Machine, installed: Installed, missing: Lack | None) 
         yield Offer("openvino", "cpu", processor_precisions(machine), installed.has("openvino"))
     if machine.system.python_bits == 64:
         # Without quantized inputs it would widen eight-bit weights for good, so there are no "int8_weights".
-        yield Offer("onnx", "cpu", ("f32", "int8"), installed.has("onnx"))
+        known = times(machine.cpu, "onnx", "int8")
+        yield Offer(
+            "onnx", "cpu", ("f32", "int8"), installed.has("onnx"), int8_times=None if known is None else known.times
+        )
         yield Offer("onnx", "cpu", ("f32",), installed.has("onnx"), lean=True)
         yield Offer("torch", "cpu", ("f32",), installed.has("torch"))
     else:
