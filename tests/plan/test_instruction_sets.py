@@ -8,11 +8,22 @@ from dataclasses import replace
 import pytest
 
 from nutshell.machine import Cpu
-from nutshell.plan import Offer, StageNeed, guessed_rates
-from nutshell.plan.instruction_sets import ARM, PATH, X86, Times, read_rows, set_class, table, times, write_rows
+from nutshell.plan import Offer, Planner, StageNeed, guessed_rates, instruction_sets
+from nutshell.plan.instruction_sets import (
+    ARM,
+    PATH,
+    X86,
+    Times,
+    int8_times,
+    read_rows,
+    set_class,
+    table,
+    times,
+    write_rows,
+)
 from nutshell.plan.offers import find_offers
 from nutshell.plan.seconds import pass_seconds
-from tests.plan.test_plan import HERE
+from tests.plan.test_plan import HERE, NEED
 from tests.plan.test_zoo import recorded
 
 TINY_SD = StageNeed("unet", 323_384_964, 4 * 323_384_964, 0, int(488e9))
@@ -65,16 +76,38 @@ def test_predictions_keep_the_measured_ratio(features: tuple[str, ...], plain: f
     assert seconds["int8"] / seconds["f32"] == pytest.approx(eight / plain, rel=0.06)
 
 
-def test_onnx_runtime_goes_by_its_own_row() -> None:
+def test_an_engine_goes_by_its_own_rows() -> None:
     rates, offer = guessed_rates(cpu("avx2", "fma")), Offer("onnx", "cpu", ("f32", "int8"), True)
-    plain = pass_seconds(TINY_SD, offer, "f32", rates)
-    for wanted in (0.6, 3.0):
-        eight = pass_seconds(TINY_SD, replace(offer, int8_times=wanted), "int8", rates)
-        assert eight / plain == pytest.approx(wanted, rel=0.08)
-    known = times(recorded("laptop-8gb-intel").cpu, "onnx", "int8")
-    for made in find_offers(recorded("laptop-8gb-intel"), HERE)[0]:
-        if made.engine == "onnx" and not made.lean:
-            assert made.int8_times == (None if known is None else known.times)
+    openvino = pass_seconds(TINY_SD, replace(offer, engine="openvino"), "f32", rates)
+    for precision, wanted in (("f32", 0.8), ("int8", 0.6), ("int8", 3.0)):
+        seconds = pass_seconds(TINY_SD, replace(offer, times={precision: wanted}), precision, rates)
+        assert seconds / openvino == pytest.approx(wanted, rel=0.08)
+
+
+def test_offers_carry_what_the_table_has() -> None:
+    here = recorded("epyc-zen4")
+    onnx = next(offer for offer in find_offers(here, HERE)[0] if offer.engine == "onnx" and not offer.lean)
+    known = times(here.cpu, "onnx", "f32")
+    assert known is not None
+    assert onnx.times["f32"] == known.times
+
+
+def test_an_engine_that_measures_faster_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = replace(recorded("laptop-8gb-intel"), gpus=())
+    here = replace(here, memory=replace(here.memory, available_bytes=64 * 10**9))
+    row = Times("avx2", "onnx", "f32", 0.6, "measured", "a test")
+    for rows, engine in (({}, "openvino"), ({("avx2", "onnx", "f32"): row}, "onnx")):
+        monkeypatch.setattr(instruction_sets, "table", lambda rows=rows: rows)
+        assert Planner.of(here, HERE, learn=False).plan(NEED).engine == engine
+
+
+def test_eight_bits_by_the_same_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [Times("avx2", "onnx", "f32", 0.5, "measured", "x"), Times("avx2", "onnx", "int8", 1.0, "measured", "x")]
+    monkeypatch.setattr(instruction_sets, "table", lambda: {(row.set, row.engine, row.precision): row for row in rows})
+    found = int8_times(cpu("avx2"), "onnx")
+    assert found is not None
+    assert found.times == 2.0
+    assert int8_times(cpu("avx2"), "openvino") is None
 
 
 def test_the_file_is_whole() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
@@ -48,7 +48,10 @@ ARM = SetClass("neon", tr("NEON"), "")
 
 @dataclass(frozen=True)
 class Times:
-    """One row: the time of a pass over that of the same engine in f32. source: where it was measured or is written."""
+    """One row: the time of a pass over that of OpenVINO in f32 with the same instruction sets.
+
+    source: where it was measured or is written.
+    """
 
     set: str
     engine: str
@@ -71,6 +74,14 @@ def times(cpu: Cpu, engine: str, precision: str) -> Times | None:
     """What the table has of a precision on such processors; None where nothing is known."""
     found = set_class(cpu)
     return None if found is None else table().get((found.name, engine, precision))
+
+
+def int8_times(cpu: Cpu, engine: str) -> Times | None:
+    """The row of int8, its time over that of the same engine in f32; None where one of both is not known."""
+    eight, plain = times(cpu, engine, "int8"), times(cpu, engine, "f32")
+    if eight is None or engine == "openvino":
+        return eight
+    return None if plain is None else replace(eight, times=eight.times / plain.times)
 
 
 @cache

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nutshell.language import Text, tr
 from nutshell.machine import Cpu
 from nutshell.plan.candidates import Candidate
-from nutshell.plan.instruction_sets import ARM, Times, set_class, times
+from nutshell.plan.instruction_sets import ARM, Times, int8_times, set_class
 from nutshell.plan.rates import Rates
 
 # Less is no gain, or no loss, that a person would notice.
@@ -48,7 +48,7 @@ def int8_reasons(cpu: Cpu, chosen: Candidate, every: Sequence[Candidate], guesse
         return ()
     if found is ARM:
         return (tr("on ARM engine and precision are chosen by what is documented: nothing was measured there yet"),)
-    known = times(cpu, chosen.offer.engine, "int8")
+    known = int8_times(cpu, chosen.offer.engine)
     if known is None or not any(each.precision == "int8" and each.offer.engine == known.engine for each in every):
         return ()
     return (_sentence(known, found.title, chosen.precision == "int8"),)

@@ -5,8 +5,8 @@ Facts of engines and devices stand here, and nowhere a model's name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from nutshell.language import Text, tr
 from nutshell.machine import Disk, Gpu, Lack, Machine, lack
@@ -41,8 +41,8 @@ class Offer:
 
     memory_bytes: free memory of the device; None where it is the machine's own. rates: None for the processor's.
     staged_only: the device is too small for more than one stage. lean: weights are used in place, not repacked.
-    title: the device, for people: a card's name, or a Text. int8_times: of the time in f32 what int8 takes, where the
-    table of instruction sets has it for this engine and it is in no measured rate.
+    title: the device, for people: a card's name, or a Text. times: of a pass by precision, over OpenVINO's in f32,
+    where the table of instruction sets has them for this engine.
     """
 
     engine: str
@@ -54,7 +54,7 @@ class Offer:
     rates: Rates | None = None
     staged_only: bool = False
     lean: bool = False
-    int8_times: float | None = None
+    times: Mapping[str, float] = field(default_factory=dict)
 
     def arithmetic(self, precision: str) -> str:
         """What is computed in where eight bits are not."""
@@ -129,10 +129,9 @@ def _on_processor(machine: Machine, installed: Installed, missing: Lack | None) 
         yield Offer("openvino", "cpu", processor_precisions(machine), installed.has("openvino"))
     if machine.system.python_bits == 64:
         # Without quantized inputs it would widen eight-bit weights for good, so there are no "int8_weights".
-        known = times(machine.cpu, "onnx", "int8")
-        yield Offer(
-            "onnx", "cpu", ("f32", "int8"), installed.has("onnx"), int8_times=None if known is None else known.times
-        )
+        onnx = ("f32", "int8")
+        known = {name: row.times for name in onnx if (row := times(machine.cpu, "onnx", name)) is not None}
+        yield Offer("onnx", "cpu", onnx, installed.has("onnx"), times=known)
         yield Offer("onnx", "cpu", ("f32",), installed.has("onnx"), lean=True)
         yield Offer("torch", "cpu", ("f32",), installed.has("torch"))
     else:

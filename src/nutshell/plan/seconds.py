@@ -60,8 +60,8 @@ def pass_seconds(stage: StageNeed, offer: Offer, precision: str, rates: Rates) -
     arithmetic = offer.arithmetic(precision)
     kind = arithmetic if precision == "int8_weights" else precision
     share = _CARD_SHARE if offer.on_card else _LEAN_SHARE if offer.lean else SHARE[offer.engine, kind]
-    if offer.engine == "onnx" and kind == "int8" and offer.int8_times is not None:
-        share = SHARE["onnx", "f32"] / offer.int8_times
+    if kind in offer.times:
+        share = SHARE["openvino", "f32"] / offer.times[kind]
     weights = stage.weight_bytes if offer.lean else weight_bytes(stage, precision, arithmetic)
     # ONNX Runtime widens most convolutions back: its share for int8 is one of the rate of float32.
     rate = rates.of(arithmetic if offer.engine == "onnx" else kind)
