@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import pytest
@@ -120,9 +119,8 @@ def test_the_file_is_whole() -> None:
     assert {row.set for row in rows if (row.engine, row.precision) == ("openvino", "int8")} == {
         each.name for each in X86
     }
-    again = write_rows(rows, json.loads(text)["about"])
-    assert read_rows(again) == rows
-    assert again == text
+    # As the bench writes it.
+    assert write_rows(rows) == text
 
 
 @pytest.mark.parametrize(
@@ -131,4 +129,4 @@ def test_the_file_is_whole() -> None:
 def test_a_wrong_row_is_refused(wrong: dict[str, object]) -> None:
     good = Times("avx2", "openvino", "int8", 0.94, "measured", "somewhere")
     with pytest.raises(ValueError, match="no row of times"):
-        read_rows(write_rows((replace(good, **wrong),), ""))  # type: ignore[arg-type]
+        read_rows(write_rows((replace(good, **wrong),)))  # type: ignore[arg-type]
