@@ -1,4 +1,4 @@
-"""Measure: `python -m bench --quick`, `--models tiny-sd,sd15 --sizes 256,512`, `--model artist-turbo`, `service`, `isa`."""
+"""Measure: `python -m bench --quick`, `--models tiny-sd,sd15 --sizes 256,512`, `--model artist`, `service`, `isa`."""
 
 from __future__ import annotations
 

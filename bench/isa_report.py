@@ -24,14 +24,14 @@ TITLES = {
     "sse41": "SSE4.2",
 }
 _NOTES = (
-    "- by f32: over the same engine in f32 with the same sets, passes taken in turns, median of the rounds; by "
-    "OpenVINO: over its median in f32 with the same sets; by native: over the same engine and precision on the processor "
-    "as it is.",
+    "- by f32: over the same engine in f32 with the same sets, passes taken in turns, median of the rounds; "
+    "by OpenVINO: over its median in f32 with the same sets; by native: over the same engine and precision on the "
+    "processor as it is.",
     "- OpenVINO is held back by oneDNN's variables. ONNX Runtime has no such switch: where the kernel allows it, CPUID "
     "is answered as an older processor would; elsewhere its older rows are not measured.",
     "- ONNX Runtime computes in f32 and int8 only; bf16 is measured where the processor has it.",
-    "- int8 with scales that are made up, by the rules of the pipeline for weights (within -63..63 without VNNI) and for "
-    "what is not in eight bits (bf16 where the processor has it).",
+    "- int8 with scales that are made up, by the rules of the pipeline for weights (within -63..63 without VNNI) and "
+    "for what is not in eight bits (bf16 where the processor has it).",
 )
 
 

@@ -64,6 +64,8 @@ def _sentence(known: Times, sets: Text, taken: bool) -> Text:
         if taken:
             return tr("int8 takes {times} times as long as f32 on this processor, which has {sets}", **values)
         return tr("int8 would take {times} times as long as f32 on this processor, which has {sets}", **values)
+    if not taken:
+        return tr("int8 would take {percent}% of the time of f32 on this processor, which has {sets}", **values)
     if known.times * _NOTICED > 1:
         return tr("int8 takes about as long as f32 on this processor, which has {sets}", **values)
     return tr("int8 takes {percent}% of the time of f32 on this processor, which has {sets}", **values)
