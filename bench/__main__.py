@@ -1,4 +1,4 @@
-"""Measure: `python -m bench --quick`, `--models tiny-sd,sd15 --sizes 256,512`, `--model artist-turbo`, `service`."""
+"""Measure: `python -m bench --quick`, `--models tiny-sd,sd15 --sizes 256,512`, `--model artist`, `service`, `isa`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from bench import machine, report, service
+from bench import isa, machine, report, service
 from bench.assemble import assemble
 from bench.command import TITLE, CommandFigures, measure_command
 from bench.install_size import installed_bytes
@@ -30,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
     if words[:1] == ["service"]:
         return service.main(words[1:])
+    if words[:1] == ["isa"]:
+        return isa.main(words[1:])
     options = _options(arguments)
     rows = chosen(options.engines, "avx512_bf16" in _flags() or "amx_bf16" in _flags())
     about = machine.describe()

@@ -7,35 +7,40 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from bench.peers import Job
 from bench.worker import MARK
 
 _REPOSITORY = Path(__file__).parents[1]
 
+C = TypeVar("C", bound="Child")
+
 
 class NotMeasured(Exception):
     """A row that could not be run; the text is the reason that the table shows."""
 
 
-class Worker:
-    """A started worker. Leaving the `with` ends it."""
+class Child:
+    """A started module of `bench` that answers in lines of JSON. Leaving the `with` ends it."""
 
-    def __init__(self, task: str, job: Job, steps: int = 0) -> None:
+    def __init__(self, module: str, given: Mapping[str, Any], variables: Mapping[str, str] | None = None) -> None:
+        """given: its argument, as JSON. variables: of its environment, beside the usual ones."""
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join((str(_REPOSITORY / "src"), str(_REPOSITORY))),
             "HF_HUB_OFFLINE": "1",
             "TRANSFORMERS_OFFLINE": "1",
             "NUTSHELL_CONFIG": "",
+            **(variables or {}),
         }
         self._begun = time.perf_counter()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.worker", json.dumps({"task": task, "steps": steps, **asdict(job)})],
+            [sys.executable, "-m", module, json.dumps(given)],
             cwd=_REPOSITORY,
             env=environment,
             text=True,
@@ -77,10 +82,17 @@ class Worker:
                 pipe.close()
         self._process.wait()
 
-    def __enter__(self) -> Worker:
+    def __enter__(self: C) -> C:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class Worker(Child):
+    """A started `bench.worker`."""
+
+    def __init__(self, task: str, job: Job, steps: int = 0) -> None:
+        super().__init__("bench.worker", {"task": task, "steps": steps, **asdict(job)})

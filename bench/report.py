@@ -67,7 +67,7 @@ def as_markdown(
     commands: Sequence[CommandFigures] = (),
 ) -> str:
     """A section for each command, then a table for each model and size."""
-    lines = ["# Nutshell beside its peers", "", *_machine_lines(machine, settings), ""]
+    lines = ["# Nutshell beside its peers", "", *machine_lines(machine, settings), ""]
     for command in commands:
         lines += command_lines(command)
     for model, side in dict.fromkeys((figures.model, figures.side) for figures in results):
@@ -97,7 +97,8 @@ def write(
     return paths
 
 
-def _machine_lines(machine: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
+def machine_lines(machine: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
+    """What was measured on, and how."""
     versions = ", ".join(f"{name} {version}" for name, version in machine.get("versions", {}).items())
     return [
         f"{machine['date']}; {machine['processor']} ({', '.join(machine['instruction_sets'])}), "

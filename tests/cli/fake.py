@@ -24,6 +24,11 @@ def go_wrong() -> None:
         raise NotEnoughMemory(3_000_000_000, 1_000_000_000, "try 384x384")
     if kind == "MemoryError":
         raise MemoryError
+    if kind == "old processor":
+        # NumPy's own words (npy_cpu_features.c).
+        raise RuntimeError(
+            "NumPy was built with baseline optimizations: \n(X86_V2) but your machine doesn't support:\n(X86_V2)."
+        )
     if kind == "bug":
         raise ZeroDivisionError("a\nbug")
 

@@ -53,6 +53,7 @@ def test_exit_codes_are_documented(repository: Path) -> None:
     [
         ("memory", 5, "this needs about 3000 MB of memory and only 1000 MB may be used", "try 384x384"),
         ("MemoryError", 5, "the memory ran out", "close other programs"),
+        ("old processor", 4, "NumPy does not run on this processor, which lacks SSE4.2", "pip install 'numpy<2.4'"),
         ("bug", 70, "unexpected ZeroDivisionError: a bug", "run again with --debug for the details"),
     ],
 )

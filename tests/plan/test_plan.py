@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nutshell.errors import EngineUnavailable, NotEnoughMemory
-from nutshell.machine import Machine, machine_with
+from nutshell.machine import Cpu, Machine, machine_with
 from nutshell.plan import Installed, Need, Plan, Planner, Rates, StageNeed, find_offers, make_plan
 
 MB = 1_000_000
@@ -131,25 +131,75 @@ def test_eight_bits_are_for_models_that_have_the_scales() -> None:
     assert planned(need=Need(NEED.stages, steps=20, eight_bits=True)).precision == "int8"
 
 
+EIGHT = Need(NEED.stages, steps=20, eight_bits=True)
+OPENVINO = Installed(openvino="2026.4")
+AVX2, AVX512 = frozenset({"avx2", "fma"}), frozenset({"avx2", "fma", "avx512f"})
+
+
+def planner_with(features: frozenset[str], usable_bytes: int = 64_000 * MB, **changes: object) -> Planner:
+    made = Planner.of(machine_with(usable_bytes=usable_bytes, features=features), OPENVINO, learn=False)
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
-    ("features", "chosen"),
+    ("features", "chosen", "reason"),
     [
-        ({"avx2", "fma", "avx_vnni"}, "int8"),
-        ({"avx2", "fma", "avx512f", "avx512_vnni"}, "int8"),
-        ({"avx2", "fma", "avx512f"}, "f32"),
-        ({"avx2", "fma"}, "f32"),
+        (AVX512 | {"avx512_vnni", "amx_int8"}, "int8", "int8 on a processor that has AMX: how fast that is was not"),
+        (
+            AVX512 | {"avx512_vnni"},
+            "int8",
+            "int8 takes 39% of the time of f32 on this processor, which has AVX-512 with",
+        ),
+        (AVX2 | {"avx_vnni"}, "int8", "int8 takes 52% of the time of f32 on this processor, which has AVX2 with VNNI"),
+        (AVX512, "f32", "int8 would take 2.4 times as long as f32 on this processor, which has AVX-512 without VNNI"),
+        (AVX2, "f32", "int8 would take 94% of the time of f32 on this processor, which has AVX2 without"),
     ],
 )
-def test_eight_bits_are_for_speed_where_vnni_is(features: set[str], chosen: str) -> None:
-    need = Need(NEED.stages, steps=20, eight_bits=True)
-    roomy = machine_with(usable_bytes=64_000 * MB, features=frozenset(features))
-    assert Planner.of(roomy, HERE, learn=False).plan(need).precision == chosen
+def test_eight_bits_are_for_speed_where_vnni_is(features: frozenset[str], chosen: str, reason: str) -> None:
+    plan = planner_with(features).plan(EIGHT)
+    assert plan.precision == chosen
+    assert any(sentence.startswith(reason) for sentence in plan.reasons)
 
 
-def test_eight_bits_are_for_memory_elsewhere() -> None:
-    need = Need(NEED.stages[:2], steps=20, eight_bits=True)
-    tight = machine_with(usable_bytes=1_500 * MB, features=frozenset({"avx2", "fma", "avx512f"}))
-    assert Planner.of(tight, Installed(openvino="2026.4"), learn=False).plan(need).precision == "int8"
+@pytest.mark.parametrize("features", [AVX2, AVX512])
+def test_eight_bits_are_for_memory_elsewhere(features: frozenset[str]) -> None:
+    """Where float32 fits one stage at a time it is taken, though int8 would keep all of them."""
+    resident = planner_with(features).plan(EIGHT)
+    small = planner_with(features, precision="int8").plan(EIGHT)
+    between = (small.need_bytes + resident.need_bytes) // 2
+    staged = planner_with(features, max_memory=between).plan(EIGHT)
+    assert (staged.precision, staged.staged) == ("f32", True)
+    assert any("for want of memory only" in item.why for item in staged.rejected if "int8" in item.what)
+    least = planner_with(features, max_memory=1_280 * MB).plan(Need(NEED.stages[:2], steps=20, eight_bits=True))
+    assert least.precision == "int8"
+
+
+def test_what_was_measured_here_counts_before_the_table() -> None:
+    fast = Rates({"f32": 100e9, "int8": 300e9}, 15e9, 400e6, guessed=False)
+    plan = planner_with(AVX512, rates=fast).plan(EIGHT)
+    assert plan.precision == "int8"
+    assert not any("AVX-512" in reason for reason in plan.reasons)
+    slow = Rates({"f32": 100e9, "int8": 90e9}, 15e9, 400e6, guessed=False)
+    assert planner_with(AVX512 | {"avx512_vnni"}, rates=slow).plan(EIGHT).precision == "f32"
+
+
+def test_int8_that_was_asked_for_is_taken() -> None:
+    plan = planner_with(AVX512, precision="int8").plan(EIGHT)
+    assert plan.precision == "int8"
+    assert any("int8 takes 2.4 times as long" in reason for reason in plan.reasons)
+
+
+def test_on_arm_it_is_said_that_nothing_was_measured() -> None:
+    here = replace(
+        machine(32_000), cpu=Cpu(architecture="aarch64", cores=4, threads=4, features=frozenset({"neon", "dotprod"}))
+    )
+    planner = Planner.of(here, HERE, learn=False)
+    plan = planner.plan(EIGHT)
+    assert (plan.engine, plan.precision) == ("openvino", "f32")
+    assert any("on ARM" in reason and "documented" in reason for reason in plan.reasons)
+    assert any("floating point, by its documentation" in item.why for item in plan.rejected)
+    with pytest.raises(EngineUnavailable, match="no int8 on this machine"):
+        replace(planner.only("openvino"), precision="int8").plan(EIGHT)
 
 
 def test_the_engine_stays_where_another_would_win_by_its_import() -> None:

@@ -34,6 +34,7 @@ def said(machine: Machine, installed: Installed, max_memory: int | None, model: 
 def test_every_machine(name: str) -> None:
     machine = recorded(name)
     names = [asdict(machine), DEVICES, "int8", "int8_weights", "onnxruntime", "onnx-ir", "nutshell[torch]", "torch_npu"]
+    names += ["AVX2", "SSE4.2"]
     for installed in (ALL, FEW):
         for max_memory in (None, 10**8, 3 * 10**9):
             for model in ("stable-diffusion-1.5", "sd-turbo"):

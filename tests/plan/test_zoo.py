@@ -9,7 +9,7 @@ from functools import cache
 import pytest
 
 from nutshell.catalogue import cards
-from nutshell.errors import NotEnoughMemory
+from nutshell.errors import EngineUnavailable, NotEnoughMemory
 from nutshell.machine import Machine, probe
 from nutshell.pipeline.needs import card_need
 from nutshell.plan import Installed, Need, Plan, Planner, StageNeed
@@ -158,12 +158,31 @@ def test_a_root_in_memory_and_a_group_s_limit_count_as_used() -> None:
         plan("container-512mb")
 
 
-@pytest.mark.parametrize("name", ["core-2-duo", "celeron-2gb"])
-def test_old_processors_are_not_given_openvino(name: str) -> None:
-    """It has no group normalization without AVX2."""
-    offers = {offer.engine for offer in Planner.of(recorded(name), ALL, learn=False).offers}
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("core-2-duo", "OpenVINO 2026.4.0 needs SSE4.2, which this processor lacks"),
+        ("celeron-2gb", "OpenVINO 2026.4.0 is no longer made for processors without AVX2"),
+    ],
+)
+def test_old_processors_are_not_given_openvino(name: str, reason: str) -> None:
+    planner = Planner.of(recorded(name), ALL, learn=False)
+    offers = {offer.engine for offer in planner.offers}
     assert "openvino" not in offers
     assert offers & {"onnx", "numpy"}
+    assert any(reason in item.why for item in planner.refused)
+    with pytest.raises(EngineUnavailable) as caught:
+        planner.only("openvino")
+    assert reason in caught.value.hint
+    # Nor is it advised where it is not installed.
+    assert "openvino" not in {
+        offer.engine for offer in Planner.of(recorded(name), Installed(onnx="1.31"), learn=False).offers
+    }
+
+
+def test_an_openvino_that_was_tried_is_taken() -> None:
+    planner = Planner.of(recorded("celeron-2gb"), ALL, learn=False).only("openvino", ("f32",))
+    assert [offer.precisions for offer in planner.offers] == [("f32", "int8", "int8_weights")]
 
 
 def test_half_precision_only_where_the_processor_has_it() -> None:

@@ -32,7 +32,7 @@ def main(given: Sequence[str]) -> int:
     settings = settle(parser.parse_args(given))
 
     from nutshell.engines import open_engine
-    from nutshell.machine import probe
+    from nutshell.machine import lack, probe
     from nutshell.pipeline.quick_bench import measure_rates
     from nutshell.plan import installed_engines, keep_rates, rates_key
     from nutshell.plan.settled import models_folder
@@ -40,7 +40,9 @@ def main(given: Sequence[str]) -> int:
     from nutshell.store.places import Places
 
     begun, machine, installed = time.perf_counter(), probe(gpus=False), installed_engines()
-    name = next((name for name in ("openvino", "onnx") if installed.has(name)), None)
+    # As the plan: not one that is no longer made for this processor.
+    usable = [name for name in ("openvino", "onnx") if installed.has(name) and lack(machine, name) is None]
+    name = next(iter(usable), None)
     if name is None:
         raise EngineUnavailable(tr("no engine is installed"), tr("pip install openvino"))
     folder = models_folder(Places.of(settings))

@@ -37,7 +37,13 @@ ERROR = tr("error:")
 STOPPED = tr("stopped; nothing is left half written")
 OUT_OF_MEMORY = tr("the memory ran out")
 OUT_OF_MEMORY_HINT = tr("close other programs, or ask for a smaller --size or model")
+OLD_PROCESSOR = tr("NumPy does not run on this processor, which lacks SSE4.2")
+OLD_PROCESSOR_HINT = tr("pip install 'numpy<2.4', which asks for less; nutshell doctor says what else is wrong")
 UNEXPECTED_HINT = tr("this is a bug in nutshell; run again with --debug for the details")
+
+
+# What NumPy's import says on a processor that its wheels were not built for (npy_cpu_features.c).
+_NUMPY_SAYS = "NumPy was built with baseline optimizations"
 
 
 class Stopped(KeyboardInterrupt):
@@ -104,6 +110,8 @@ def tell_error(error: Exception, *, as_json: bool = False) -> int:
         message, hint, code = error.message, error.hint, error.exit_code
     elif isinstance(error, MemoryError):
         message, hint, code = OUT_OF_MEMORY, OUT_OF_MEMORY_HINT, errors.NotEnoughMemory.exit_code
+    elif isinstance(error, RuntimeError) and _NUMPY_SAYS in str(error):
+        message, hint, code = OLD_PROCESSOR, OLD_PROCESSOR_HINT, errors.EngineError.exit_code
     elif isinstance(error, OSError) and error.filename is None and error.errno is not None:
         # Only standard output is written without a file name.
         # What is left of it is flushed once more at exit.

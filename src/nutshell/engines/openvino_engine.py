@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,10 @@ import numpy.typing as npt
 from nutshell.engines.cache_key import cache_key
 from nutshell.engines.compile_cache import CompileCache
 from nutshell.engines.heap import trim_heap
+from nutshell.engines.openvino_processor import check_openvino, has_group_norm
 from nutshell.errors import EngineError, EngineUnavailable
 from nutshell.language import tr
+from nutshell.machine import Machine, probe_processor
 from nutshell.networks.ops import Network
 from nutshell.weights import Weights
 
@@ -59,8 +62,16 @@ class OpenVinoEngine:
 
     name = "openvino"
 
-    def __init__(self, cache: CompileCache | None = None) -> None:
-        """cache: where compiled networks are kept; None to compile each anew."""
+    def __init__(
+        self, cache: CompileCache | None = None, machine: Machine | None = None, *, tried: bool = False
+    ) -> None:
+        """cache: where compiled networks are kept; None to compile each anew. machine: None for this one. tried: it is
+        known to run here, or this process is there to find out.
+
+        Raises EngineUnavailable, before anything of it is loaded, where the processor lacks what it needs.
+        """
+        machine = machine or probe_processor()
+        check_openvino(machine, tried=tried)
         try:
             from nutshell.engines.openvino_library import openvino
             from nutshell.engines.openvino_ops import OpenVinoOps
@@ -70,7 +81,8 @@ class OpenVinoEngine:
             ) from error
         self._core = openvino.Core()
         self._openvino = openvino
-        self._ops = OpenVinoOps
+        self._has_group_norm = has_group_norm(machine)
+        self._ops = partial(OpenVinoOps, self._has_group_norm)
         self._cache = cache
 
     @property
@@ -118,7 +130,8 @@ class OpenVinoEngine:
             return self._core.compile_model(model, "CPU", config)
         _name_plainly(model, network.outputs)
         device = self._core.get_property("CPU", "FULL_DEVICE_NAME")
-        key, size = cache_key(network, weights, {**config, "engine": self._openvino.__version__, "device": device})
+        about = {"engine": self._openvino.__version__, "device": device, "group_norm": self._has_group_norm}
+        key, size = cache_key(network, weights, {**config, **about})
         try:
             with self._cache.entry(key, size) as folder:
                 kept = {} if folder is None else {"CACHE_DIR": str(folder)}

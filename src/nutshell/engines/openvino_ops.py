@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,8 +30,10 @@ class OpenVinoOps:
     whoever keeps the model must keep these; while they live, their file cannot be unmapped either.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, has_group_norm: bool = True) -> None:
+        """has_group_norm: False on x86 processors without AVX2, for which OpenVINO has no GroupNormalization."""
         self.held: list[Any] = []
+        self._has_group_norm = has_group_norm
 
     def input(self, name: str, given: Input) -> Node:
         """A named input of static shape."""
@@ -62,7 +65,15 @@ class OpenVinoOps:
         return self._weight(tensor)
 
     def group_norm(self, x: Node, weight: Tensor, bias: Tensor, groups: int, eps: float) -> Node:
-        return opset15.group_normalization(x, self._weight(weight), self._weight(bias), groups, eps).output(0)
+        if self._has_group_norm:
+            return opset15.group_normalization(x, self._weight(weight), self._weight(bias), groups, eps).output(0)
+        # Each group as a row to be normalized (Wu, He 2018, arXiv:1803.08494, equation 7), for which there is MVN.
+        shape = self.shape(x)
+        rows = self.reshape(x, (shape[0], groups, math.prod(shape[1:]) // groups))
+        normal = self.reshape(opset15.mvn(rows, _integers([-1]), True, eps, "inside_sqrt").output(0), shape)
+        per_channel = (1, shape[1], *(1,) * (len(shape) - 2))
+        scaled = opset15.multiply(normal, self._weight(weight.reshape(*per_channel))).output(0)
+        return opset15.add(scaled, self._weight(bias.reshape(*per_channel))).output(0)
 
     def layer_norm(self, x: Node, weight: Tensor, bias: Tensor, eps: float) -> Node:
         normal = opset15.mvn(x, _integers([-1]), True, eps, "inside_sqrt").output(0)

@@ -83,7 +83,7 @@ def _ask(name: str, module: str, question: str, seconds: float) -> EngineReport:
     if code is None:
         return EngineReport(name, True, error=tr("did not answer within {seconds:g} s", seconds=seconds), seconds=took)
     if code != 0:
-        return EngineReport(name, True, error=_why(code, complaint), seconds=took)
+        return EngineReport(name, True, error=why_it_ended(code, complaint), seconds=took)
     try:
         answer: dict[str, Any] | None = json.loads(output.strip().splitlines()[-1])
     except (ValueError, IndexError):
@@ -114,8 +114,9 @@ def _python(program: str, seconds: float) -> tuple[int | None, str, str]:
     return process.returncode, output.decode("utf-8", "replace"), complaint.decode("utf-8", "replace")
 
 
-def _why(code: int, complaint: str) -> str:
-    """The library's last words, or a Text. A signal is -11 to subprocess; Windows has its codes of exceptions."""
+def why_it_ended(code: int, complaint: str) -> str:
+    """Why a library's process ended badly: its last words, or a Text. A signal is -11 to subprocess; Windows has its
+    codes of exceptions."""
     if code in (-4, 0xC000001D):
         return tr("it uses instructions that this processor does not have")
     if code in (-11, -6, 0xC0000005):

@@ -17,7 +17,7 @@ from nutshell import __version__
 from nutshell.engines import NAMES, Engine, open_engine
 from nutshell.errors import EngineUnavailable, ModelNotFound, NotEnoughMemory, UsageError
 from nutshell.language import Text, tr
-from nutshell.machine import Machine, PeakMeter, probe
+from nutshell.machine import Machine, PeakMeter, kernel_cpu, lack, probe, probe_processor
 from nutshell.networks.autoencoder_tiny import AutoencoderTinyConfig
 from nutshell.pipeline.advice import advice
 from nutshell.pipeline.caching import open_cache
@@ -320,7 +320,7 @@ def _eight_bits(
     if precision not in (None, "int8"):
         return EightBits()
     here = find_card(found.path, checkpoint)
-    small = eight_bits(here.card, budget, machine.cpu, here.problem)
+    small = eight_bits(here.card, budget, kernel_cpu(machine.cpu), here.problem)
     if small.problem is not None:
         if precision == "int8":
             raise small.problem
@@ -332,8 +332,11 @@ def _eight_bits(
 
 
 def _engine() -> Engine:
-    """The first that is installed."""
+    """The first that is installed, and made for this processor."""
+    machine = probe_processor()
     for candidate in NAMES:
+        if lack(machine, candidate) is not None:
+            continue
         try:
             return open_engine(candidate)
         except EngineUnavailable:

@@ -5,12 +5,13 @@ Facts of engines and devices stand here, and nowhere a model's name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from nutshell.language import Text, tr
-from nutshell.machine import Disk, Gpu, Machine
+from nutshell.machine import Disk, Gpu, Lack, Machine, lack
 from nutshell.plan.installed import Installed
+from nutshell.plan.instruction_sets import ARM, set_class, times
 from nutshell.plan.rates import Rates, guessed_card_rates
 
 GIB = 2**30
@@ -19,6 +20,12 @@ THE_PROCESSOR = tr("the processor")
 # Not arithmetic of their own: what is not in eight bits is computed in the best precision that there is beside.
 # "int8": inputs and weights of linears and convolutions, by a model's card. "int8_weights": linears' weights only.
 EIGHT_BITS = ("int8", "int8_weights")
+
+# OpenVINO's documentation, CPU device: quantized models are "executed in simulation mode" there. Its maintainers say
+# the same in 2026: github.com/openvinotoolkit/openvino_build_deploy/pull/440.
+NO_INT8_ON_ARM = tr(
+    "on ARM OpenVINO computes eight bits in floating point, by its documentation: neither time nor memory would be won"
+)
 
 # A card with less holds the system's windows and nothing beside them; PyTorch alone takes some 0.5 GB.
 _LEAST_CARD_BYTES = 2 * GIB
@@ -34,7 +41,8 @@ class Offer:
 
     memory_bytes: free memory of the device; None where it is the machine's own. rates: None for the processor's.
     staged_only: the device is too small for more than one stage. lean: weights are used in place, not repacked.
-    title: the device, for people: a card's name, or a Text.
+    title: the device, for people: a card's name, or a Text. times: of a pass by precision, over OpenVINO's in f32,
+    where the table of instruction sets has them for this engine.
     """
 
     engine: str
@@ -46,6 +54,7 @@ class Offer:
     rates: Rates | None = None
     staged_only: bool = False
     lean: bool = False
+    times: Mapping[str, float] = field(default_factory=dict)
 
     def arithmetic(self, precision: str) -> str:
         """What is computed in where eight bits are not."""
@@ -85,8 +94,11 @@ def find_offers(
     machine: Machine, installed: Installed, disk: Disk | None = None
 ) -> tuple[tuple[Offer, ...], tuple[Rejected, ...]]:
     """Every engine on every device it could compute on, and the devices that none can use."""
-    offers = list(_on_processor(machine, installed))
-    refused: list[Rejected] = []
+    missing = lack(machine, "openvino", installed.openvino)
+    offers = list(_on_processor(machine, installed, missing))
+    refused = [] if missing is None else [Rejected("openvino", _lacking(missing))]
+    if set_class(machine.cpu) is ARM:
+        refused.append(Rejected(tr("{engine}, {precision}", engine="openvino", precision="int8"), NO_INT8_ON_ARM))
     for index, gpu in enumerate(machine.gpus):
         reason = _unfit(gpu, machine)
         if reason is not None:
@@ -101,18 +113,25 @@ def processor_precisions(machine: Machine) -> tuple[str, ...]:
     """What OpenVINO computes in on this processor without emulating it, best first."""
     features = machine.cpu.features
     half = [("bf16", {"avx512_bf16", "amx_bf16"}), ("f16", {"avx512_fp16"})]
-    return (*(name for name, sets in half if sets & features), "f32", *EIGHT_BITS)
+    eight = () if set_class(machine.cpu) is ARM else EIGHT_BITS
+    return (*(name for name, sets in half if sets & features), "f32", *eight)
 
 
-def _on_processor(machine: Machine, installed: Installed) -> Iterator[Offer]:
-    cpu = machine.cpu
-    known = machine.knows("cpu.features") and cpu.architecture == "x86_64"
-    # OpenVINO has no group normalization for processors without AVX2.
-    if cpu.architecture in ("x86_64", "aarch64", "") and not (known and "avx2" not in cpu.features):
+def _lacking(missing: Lack) -> Text:
+    if missing.need.must:
+        return missing.reason
+    return tr("{reason}; --engine openvino tries it all the same", reason=missing.reason)
+
+
+def _on_processor(machine: Machine, installed: Installed, missing: Lack | None) -> Iterator[Offer]:
+    """missing: what OpenVINO needs and this processor lacks."""
+    if machine.cpu.architecture in ("x86_64", "aarch64", "") and missing is None:
         yield Offer("openvino", "cpu", processor_precisions(machine), installed.has("openvino"))
     if machine.system.python_bits == 64:
         # Without quantized inputs it would widen eight-bit weights for good, so there are no "int8_weights".
-        yield Offer("onnx", "cpu", ("f32", "int8"), installed.has("onnx"))
+        onnx = ("f32", "int8")
+        known = {name: row.times for name in onnx if (row := times(machine.cpu, "onnx", name)) is not None}
+        yield Offer("onnx", "cpu", onnx, installed.has("onnx"), times=known)
         yield Offer("onnx", "cpu", ("f32",), installed.has("onnx"), lean=True)
         yield Offer("torch", "cpu", ("f32",), installed.has("torch"))
     else:

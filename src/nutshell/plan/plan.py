@@ -9,6 +9,7 @@ from nutshell.errors import EngineUnavailable, NotEnoughMemory
 from nutshell.language import Text, tr
 from nutshell.machine import Machine
 from nutshell.plan.candidates import Candidate, every_way
+from nutshell.plan.int8_speed import SlowInt8, int8_reasons
 from nutshell.plan.learn import Ratio, Ratios
 from nutshell.plan.memory import overlap_bytes
 from nutshell.plan.need import Need
@@ -26,8 +27,8 @@ _AS_FAST_SECONDS = 0.5
 _CACHING = 1.36
 # The engines that compile, and let other threads of Python run meanwhile.
 _COMPILING = ("openvino", "onnx")
-# Eight bits cost some quality, so they must be faster by a quarter, which they are where the processor has VNNI.
-# In weights alone they are no faster, and for where memory is short.
+# Eight bits cost some quality, so they must be faster by a quarter. In weights alone they are no faster, and for where
+# memory is short.
 _WORTH = dict.fromkeys(EIGHT_BITS, 1.25)
 
 
@@ -126,10 +127,11 @@ def make_plan(
     if not installed:
         least = min((each for each in every if each.offer.installed), key=lambda each: each.memory.need_bytes)
         raise _not_enough(least, ceiling, max_memory, machine)
-    chosen = _best(installed, offers)
+    slow = SlowInt8.of(machine.cpu, every, rates)
+    chosen = _best(slow.without(installed), offers)
     for each in every:
         if each is not chosen:
-            rejected.append(Rejected(each.words, _why_not(each, chosen, ceiling)))
+            rejected.append(Rejected(each.words, _why_not(each, chosen, ceiling, slow)))
     better = [each for each in fits if not each.offer.installed and each.seconds.total < 0.8 * chosen.seconds.total]
     guessed = (chosen.offer.rates or rates).guessed
     return Plan(
@@ -138,7 +140,10 @@ def make_plan(
         threads=_threads(chosen, machine, threads),
         staged=chosen.staged,
         need_bytes=min(ceiling, chosen.memory.need_bytes + chosen.memory.spare_bytes),
-        reasons=reasons_of(chosen, installed, ceiling, max_memory, guessed),
+        reasons=(
+            *reasons_of(chosen, installed, ceiling, max_memory, guessed),
+            *int8_reasons(machine.cpu, chosen, every, guessed),
+        ),
         device=chosen.offer.device,
         device_title=chosen.offer.title,
         lean=chosen.offer.lean,
@@ -196,10 +201,12 @@ def _too_large(each: Candidate, ceiling: int) -> Text | None:
     return None
 
 
-def _why_not(each: Candidate, chosen: Candidate, ceiling: int) -> Text:
+def _why_not(each: Candidate, chosen: Candidate, ceiling: int, slow: SlowInt8) -> Text:
     reason = _too_large(each, ceiling)
     if reason is not None:
         return reason
+    if each in slow.candidates and each.precision != chosen.precision:
+        return slow.reason
     time = seconds_words(each.seconds.total)
     if not each.offer.installed:
         return tr("not installed (about {time} a picture)", time=time)

@@ -101,7 +101,8 @@ class Planner:
         )
         if not mine and (precisions is not None or name == "numpy"):
             # Opened, so it is there, whatever the probe thinks of its device.
-            mine = (Offer(engine, device, tuple(precisions or ("f32",)), True, title=_title(device)),)
+            beside = EIGHT_BITS if engine == "openvino" else ()
+            mine = (Offer(engine, device, (*(precisions or ("f32",)), *beside), True, title=_title(device)),)
         if not mine:
             reasons = [tr("{name}: {reason}", name=item.what, reason=item.why) for item in self.refused]
             raise EngineUnavailable(

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nutshell.machine import Cpu, Disk, Gpu
+from nutshell.plan.instruction_sets import times
+from nutshell.plan.shares import rate_of
 
 # ---------------------------------------------------------------- rules for a guess, all of them per core and cycle
 # Operations in float32, a fused multiply-add counted as two: two vector units of that width, as most cores have.
@@ -14,11 +16,9 @@ _PER_CYCLE_ELSE = 8.0
 _APPLE_PER_CYCLE = 32.0  # Four units of 128 bits.
 # Sustained by all cores at once, not the figure on the box.
 _X86_HERTZ, _ARM_HERTZ, _APPLE_HERTZ = 2.5e9, 1.8e9, 3.0e9
-_HALF = (("bf16", ("amx_bf16", 4.0)), ("bf16", ("avx512_bf16", 2.0)), ("f16", ("avx512_fp16", 2.0)))
-# In eight bits, times the rate of float32. From passes of tiny-sd with instruction sets switched off (docs/decisions):
-# on AVX512 without VNNI eight bits are emulated, and cost 2.4 times what float32 does.
-_EIGHT_BITS = (("amx_int8", 8.0), ("avx512_vnni", 3.65), ("avx512f", 0.59), ("avx_vnni", 2.7), ("i8mm", 2.7))
-_EIGHT_BITS_ELSE = 1.5
+_HALF = (("bf16", ("amx_bf16", "avx512_bf16")), ("f16", ("avx512_fp16",)))
+# Where the table of instruction sets has nothing: half precision is twice as fast, eight bits are no gain.
+_HALF_RATE = 2.0
 _MEMORY_BYTES = {"apple": 50e9, "arm": 8e9}
 _MEMORY_BYTES_ELSE = 15e9
 # Sequential reading: hard disk, USB stick, solid state.
@@ -58,12 +58,22 @@ def guessed_rates(cpu: Cpu, disk: Disk | None = None) -> Rates:
     per_cycle = _APPLE_PER_CYCLE if apple else _first(_PER_CYCLE, cpu, _PER_CYCLE_ELSE)
     hertz = _APPLE_HERTZ if apple else _ARM_HERTZ if arm else _X86_HERTZ
     plain = per_cycle * hertz * max(1, cpu.cores)
-    rates = {"f32": plain, "int8": plain * _first(_EIGHT_BITS, cpu, _EIGHT_BITS_ELSE)}
-    for precision, (feature, times) in _HALF:
-        if feature in cpu.features:
-            rates.setdefault(precision, plain * times)
+    rates = {"f32": plain, **_other_rates(cpu, plain)}
     memory = _MEMORY_BYTES.get("apple" if apple else "arm" if arm else "", _MEMORY_BYTES_ELSE)
     return Rates(rates, memory, _read_rate(disk))
+
+
+def _other_rates(cpu: Cpu, plain: float) -> dict[str, float]:
+    """Rates in other precisions, from the times that the table of instruction sets has of OpenVINO."""
+    here = [name for name, features in _HALF if any(feature in cpu.features for feature in features)]
+    rates = {}
+    for precision in (*here, "int8"):
+        known = times(cpu, "openvino", precision)
+        if known is not None:
+            rates[precision] = rate_of(plain, "openvino", precision, known.times)
+        else:
+            rates[precision] = _HALF_RATE * plain if precision in here else rate_of(plain, "openvino", precision, 1.0)
+    return rates
 
 
 def guessed_card_rates(gpu: Gpu, disk: Disk | None = None) -> Rates:

@@ -9,18 +9,8 @@ from nutshell.plan.memory import VALUE_BYTES, weight_bytes
 from nutshell.plan.need import StageNeed
 from nutshell.plan.offers import Offer
 from nutshell.plan.rates import Rates
+from nutshell.plan.shares import SHARE
 
-# The share of the rate of a large product that a whole network reaches.
-_SHARE = {
-    ("openvino", "f32"): 0.87,
-    ("openvino", "bf16"): 0.77,
-    ("openvino", "f16"): 0.77,
-    ("openvino", "int8"): 0.62,
-    ("onnx", "f32"): 0.83,
-    ("onnx", "int8"): 0.5,
-    ("torch", "f32"): 0.52,
-    ("numpy", "f32"): 0.1,
-}
 _LEAN_SHARE = 0.72
 _CARD_SHARE = 0.35
 _IMPORT_SECONDS = {"openvino": 0.5, "onnx": 0.3, "torch": 3.7, "numpy": 0.2}
@@ -69,7 +59,9 @@ def pass_seconds(stage: StageNeed, offer: Offer, precision: str, rates: Rates) -
     """Computing, then reading the weights: on small pictures the second is most of it."""
     arithmetic = offer.arithmetic(precision)
     kind = arithmetic if precision == "int8_weights" else precision
-    share = _CARD_SHARE if offer.on_card else _LEAN_SHARE if offer.lean else _SHARE[offer.engine, kind]
+    share = _CARD_SHARE if offer.on_card else _LEAN_SHARE if offer.lean else SHARE[offer.engine, kind]
+    if kind in offer.times:
+        share = SHARE["openvino", "f32"] / offer.times[kind]
     weights = stage.weight_bytes if offer.lean else weight_bytes(stage, precision, arithmetic)
     # ONNX Runtime widens most convolutions back: its share for int8 is one of the rate of float32.
     rate = rates.of(arithmetic if offer.engine == "onnx" else kind)

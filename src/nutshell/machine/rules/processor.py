@@ -20,7 +20,7 @@ _DAY_SECONDS = 86_400
 
 
 def instruction_sets(examination: Examination) -> Iterator[Finding]:
-    """NumPy's wheels need SSE4.2 from 2.4 on, OpenVINO's AVX2 from 2026.4 on; ONNX Runtime picks what is there."""
+    """What `machine.library_needs` has the sources of; ONNX Runtime picks what is there."""
     machine = examination.machine
     if machine.cpu.architecture not in _X86 or machine.system.translated or not machine.knows("cpu.features"):
         return

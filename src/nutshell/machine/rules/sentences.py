@@ -71,11 +71,14 @@ SENTENCES: Mapping[str, tuple[Text, Text]] = {
     ),
     # processor
     "no-sse42": (
-        tr("The processor ({model}) lacks SSE4.2, which NumPy and every engine need."),
-        tr("Only another machine helps: any made after about 2011 will do."),
+        tr("The processor ({model}) lacks SSE4.2, which NumPy needs from 2.4 on, and every release of OpenVINO."),
+        tr(
+            "Older NumPy and ONNX Runtime may still run on it, slowly: pip install 'numpy<2.4'. Else only another "
+            "machine helps: any made after about 2011 will do."
+        ),
     ),
     "no-avx2": (
-        tr("The processor ({model}) lacks AVX2: OpenVINO from 2026.4 on does not run on it, and all is slow."),
+        tr("The processor ({model}) lacks AVX2: OpenVINO is no longer made for it, from 2026.0 on, and all is slow."),
         tr("ONNX Runtime is used instead (--engine onnx); stay with the built-in model and small sizes."),
     ),
     "python-32-bit": (
