@@ -1,7 +1,7 @@
 """The student and its teacher as they are trained; what it learns is in `nutshell.compress.teaching.losses`.
 
-Where the student is narrower, a 1x1 convolution says what its channels tell about all of the teacher's (FitNets, Romero et al.
-2014, arXiv:1412.6550); it starts as "each channel that stayed is itself".
+Where the student is narrower, a 1x1 convolution says what its channels tell about all of the teacher's (FitNets,
+Romero et al. 2014, arXiv:1412.6550); it starts as "each channel that stayed is itself".
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from nutshell.compress.teaching.ddim import Predict, alphas_between, trailing_st
 
 @dataclass(frozen=True)
 class FewSteps:
-    """steps: timesteps of the run. turns: factors (a, b) of each step, see `ddim.turn`. shares: how much each counts."""
+    """steps: timesteps of the run. turns: factors (a, b) of each, see `ddim.turn`. shares: how much each counts."""
 
     steps: tuple[int, ...]
     turns: tuple[tuple[float, float], ...]

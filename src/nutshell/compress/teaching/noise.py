@@ -35,7 +35,7 @@ class NoiseShares(Protocol):
 class Noised:
     """Latents with noise in them: `noisy` and `target` (n, c, h, w), `steps` and `alpha` (n,).
 
-    `alpha` is the cumulative product at each step; `target` is what `prediction` names: v_prediction, epsilon or sample.
+    `alpha` is the cumulative product at each step; `target` is what `prediction` names: v_prediction, epsilon, sample.
     """
 
     noisy: Tensor
