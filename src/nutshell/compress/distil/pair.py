@@ -91,8 +91,8 @@ def _facts(original: Original) -> Facts:
 def _check_alike(student: Side, teacher: Side) -> None:
     """Both must read noise, captions and latents in the same way."""
     ours, theirs = student.facts.diffusion, teacher.facts.diffusion
-    tables = [signal_table(diffusion) for diffusion in (ours, theirs)]
-    same = tables[0].shape == tables[1].shape and np.allclose(*tables, atol=1e-6)
+    signal, other = signal_table(ours), signal_table(theirs)
+    same = signal.shape == other.shape and np.allclose(signal, other, atol=1e-6)
     if ours.prediction != theirs.prediction or not same:
         raise UnsupportedModel(
             tr("{student} and {teacher} see noise differently", student=student.original.name,
@@ -115,8 +115,8 @@ def _same_part(one: Original, other: Original, part: str) -> bool:
                 return False
             if tensor.shape and tensor.size:
                 middle = tensor.shape[0] // 2
-                rows = [stored.rows(middle, middle + 1).f32() for stored in (tensor, known[name])]
-                if not np.allclose(*rows, rtol=_TOLERANCE, atol=_TOLERANCE * float(np.abs(rows[1]).max())):
+                row, wanted = (stored.rows(middle, middle + 1).f32() for stored in (tensor, known[name]))
+                if not np.allclose(row, wanted, rtol=_TOLERANCE, atol=_TOLERANCE * float(np.abs(wanted).max())):
                     return False
     return True
 
