@@ -19,8 +19,8 @@ DESCRIPTION = tr(
     "Let a model that was pruned learn to draw again from the one that it was made of: it is shown pictures, and held "
     "to what its teacher predicts and to the features on the way there. The pictures are a folder of captioned ones, "
     "or the teacher draws them from a list of prompts. With --steps the new model needs that few steps, without "
-    "guidance; with --latent it works at a smaller size. Stopped with Ctrl-C, the same command goes on from there. Needs PyTorch "
-    '(pip install "nutshell[train]"), and hours; a graphics card is used where there is one.'
+    "guidance; with --latent it works at a smaller size. Stopped with Ctrl-C, the same command goes on from there. It "
+    'needs PyTorch (pip install "nutshell[train]"), and hours; a graphics card is used where there is one.'
 )
 EXAMPLES = """\
   nutshell compress distil tiny --teacher stable-diffusion-v1-5 --examples pictures/ --output taught

@@ -61,7 +61,7 @@ def load_state(folder: Path, device: torch.device | str = "cpu") -> dict[str, An
         sound = False
     if not sound:
         raise CorruptFile(
-            tr("the checkpoint in {folder} is damaged", folder=folder), tr("delete that folder to start anew")
+            tr("the checkpoint in {folder} is damaged", folder=folder), tr("delete that folder to begin anew")
         )
     whole.seek(0)
     state: dict[str, Any] = torch.load(whole, map_location=device, weights_only=True)
