@@ -34,6 +34,7 @@ Run = Callable[..., F32]
 OnProgress = Callable[[Text, int, int], None]
 
 _DRAWN_AT_ONCE = 4
+_ROWS_AT_ONCE = 8  # of what is made one by one, before the disk is told
 
 
 @dataclass(frozen=True)
@@ -60,14 +61,14 @@ class Studio:
 
 def make_material(studio: Studio, open_teacher: Callable[[], Denoiser], alphas: Any) -> Material:
     """All of it; what is there already is kept. open_teacher: called where the teacher draws. Raises OutputError."""
-    captions = list(studio.wish.captions)
-    known = list(dict.fromkeys(captions))
-    conditions = _conditions(studio, [*known, ""])
+    places: dict[str, int] = {}
+    told = [places.setdefault(words, len(places)) for words in studio.wish.captions]
+    conditions = _conditions(studio, [*places, ""])
     if studio.wish.examples and not studio.wish.few:
         states = _encoded(studio)
     else:
-        states = _drawn(studio, [known.index(words) for words in captions], conditions, open_teacher, alphas)
-    return Material(states, conditions, [known.index(words) for words in captions])
+        states = _drawn(studio, told, conditions, open_teacher, alphas)
+    return Material(states, conditions, told)
 
 
 def _conditions(studio: Studio, captions: Sequence[str]) -> Rows:
@@ -82,9 +83,9 @@ def _conditions(studio: Studio, captions: Sequence[str]) -> Rows:
         studio.session(side, "text_encoder", text_encoder(config)) as encode,
         side.original.checkpoint.open("text_encoder") as part,
     ):
-        for place in rows.missing:
-            ids = tokenizer.encode(captions[place], weighting=False).ids[:1]
-            rows.add(encode(vectors=token_vectors(part.weights, config, ids)))
+        while rows.missing:
+            ids = [tokenizer.encode(captions[place], weighting=False).ids[:1] for place in rows.missing[:_ROWS_AT_ONCE]]
+            rows.add(np.concatenate([encode(vectors=token_vectors(part.weights, config, one)) for one in ids]))
             studio.on_progress(tr("reading captions"), rows.done, len(rows))
     return rows
 
@@ -96,8 +97,9 @@ def _encoded(studio: Studio) -> Rows:
     rows = Rows(studio.folder / "latents.npy", len(examples), (1, facts.vae.latent_channels, cells, cells))
     if rows.missing:
         with studio.session(pair.student, "vae", _vae_network(pair, "vae_encoder", cells)) as encode:
-            for place in rows.missing:
-                rows.add(_latent(pair, encode, square_pixels(examples[place].picture, pair.pixels)))
+            while rows.missing:
+                seen = [square_pixels(examples[place].picture, pair.pixels) for place in rows.missing[:_ROWS_AT_ONCE]]
+                rows.add(np.concatenate([_latent(pair, encode, pixels) for pixels in seen]))
                 studio.on_progress(tr("encoding pictures"), rows.done, len(rows))
     return rows
 

@@ -250,8 +250,8 @@ def _told(pair: Pair, wish: Wish, figures: Figures, weights: dict[str, Any]) -> 
         said |= {"steps": wish.few, "guidance folded in": figures.guidance}
     elif not pair.native:
         said |= {"latent": pair.latent}
-    source = f"{len(wish.examples)} captioned pictures" if wish.examples else f"{len(set(wish.prompts))} prompts"
-    return {**said, "learned from": source, "batch": wish.batch, "rate": float(f"{figures.learning_rate:.3g}"),
+    source = {"captioned pictures": len(wish.examples)} if wish.examples else {"prompts": len(set(wish.prompts))}
+    return {**said, **source, "batch": wish.batch, "rate": float(f"{figures.learning_rate:.3g}"),
             "weights": digest.hexdigest()[:12]}  # fmt: skip
 
 
