@@ -7,7 +7,6 @@ is what makes a picture sharp, and on a borrowed machine only the time is known 
 from __future__ import annotations
 
 import copy
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from training.checkpoint import load_state, save_state
+from nutshell.compress.teaching.checkpoint import load_state, save_state
+from nutshell.compress.teaching.pace import rate_factor, update_average
 from training.parallel import Replicas, replica_count
 
 LOG_EVERY_STEPS = 100
@@ -55,22 +55,6 @@ class Budget:
     def share(self) -> float:
         """Share of the budget spent, 0..1."""
         return min(1.0, self.spent_seconds / self.total_seconds)
-
-
-def rate_factor(share: float, warmup: float, decay_from: float) -> float:
-    """1 between warm-up and decay; a cosine from 1 to 0 after `decay_from`."""
-    if share < warmup:
-        return max(0.01, share / warmup)
-    if share < decay_from:
-        return 1.0
-    return 0.5 * (1 + math.cos(math.pi * (share - decay_from) / (1 - decay_from)))
-
-
-@torch.no_grad()
-def update_average(average: nn.Module, model: nn.Module, decay: float, step: int) -> None:
-    """Exponential moving average of the weights, shorter at the start."""
-    decay = min(decay, (1 + step) / (10 + step))
-    torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
 
 
 def parameter_groups(model: nn.Module, rates: Mapping[str, float]) -> list[dict[str, Any]]:
@@ -121,7 +105,7 @@ def train(
         optimizer.step()
         optimizer.zero_grad()
         step += 1
-        update_average(average, model, pace.ema, step)
+        update_average(average.parameters(), model.parameters(), pace.ema, step)
         mean_loss += (loss - mean_loss) * (0.02 if mean_loss else 1.0)
         if step % LOG_EVERY_STEPS == 0:
             print(f"step {step} {budget.spent_seconds:.0f} s loss {mean_loss:.4f}", flush=True)

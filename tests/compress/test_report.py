@@ -12,7 +12,7 @@ from PIL import Image
 
 from nutshell.cli.compress_report import report_lines
 from nutshell.compress.job import write_model
-from nutshell.compress.judged import pick_prompts
+from nutshell.compress.judged import judged, pick_prompts
 from nutshell.compress.likeness import psnr, ssim
 from nutshell.compress.original import open_original
 from nutshell.compress.quantize import Quantize
@@ -113,3 +113,34 @@ def test_prompts_of_the_judge_are_the_evaluations() -> None:
     assert (len(prompts), reason) == (8, "")
     assert all(prompt.text for prompt in prompts)
     assert pick_prompts(0)[1].startswith("nothing was judged")
+
+
+def test_the_judge_sees_a_cat_and_none_in_noise() -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("tomllib", reason="the scenes need Python 3.11")
+    prompts, _ = pick_prompts(500)
+    asked = [prompt for prompt in prompts if prompt.text == "a drawing of a cat"]
+    assert len(asked) == 1
+    with Image.open(Path(__file__).parents[2] / "docs" / "pictures" / "cat-wearing-sunglasses.png") as file:
+        cat = file.convert("RGB")
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
+    first, second = judged(asked, [[cat], [noise]])
+    assert (first.accuracy, second.accuracy) == (100.0, 0.0)
+    assert (first.prompts, second.frechet) == (1, None)
+
+
+def test_judged_pictures_are_drawn_with_the_evaluations_seeds() -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("tomllib", reason="the scenes need Python 3.11")
+    wish = Wish(steps=1, width=64, height=64, judge=2, loading={"engine": "onnx"})
+    report = compare(find("artist"), find("artist"), wish)
+    expected = {prompt.place: prompt.text for prompt in pick_prompts(2)[0]}
+    assert {order["seed"]: order["prompt"] for order in report.orders} == expected
+    first, second = (column.judged for column in report.columns)
+    assert first is not None
+    assert second is not None
+    assert first.accuracy == second.accuracy
+    table = "\n".join(report_lines(report))
+    assert "judge: right answers" in table
+    assert "Frechet distance from A" not in table
+    assert "ask with --judge 100" in table

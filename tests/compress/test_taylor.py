@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nutshell.compress.examples import examples_in
 from nutshell.compress.job import write_model
 from nutshell.compress.original import open_original
 from nutshell.compress.prune import Prune
 from nutshell.compress.recipes import Wishes
-from nutshell.compress.taylor import examples_in, importance
+from nutshell.compress.taylor import importance
 from nutshell.errors import EngineUnavailable, UsageError
 
 torch = pytest.importorskip("torch")

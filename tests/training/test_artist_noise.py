@@ -11,11 +11,11 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
 
+from nutshell.compress.teaching.ddim import guided, trailing_steps, trajectory  # noqa: E402
+from nutshell.compress.teaching.noise import add_noise, draw_steps  # noqa: E402
 from tests.training.fake_art import fake_world  # noqa: E402
-from training.artist.ddim import guided, trailing_steps, trajectory  # noqa: E402
 from training.artist.layout import SIDE, LayoutHead, Mapper, ellipse  # noqa: E402
 from training.artist.networks import build_scheduler  # noqa: E402
-from training.artist.noise import add_noise, draw_steps  # noqa: E402
 from training.scenes.scene import BACKGROUNDS, COLOURS, Background, Item, Scene  # noqa: E402
 
 ALPHAS = build_scheduler().alphas_cumprod

@@ -9,7 +9,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("tomllib", reason="the recipe needs Python 3.11")
 
-from training.loop import Budget, Pace, rate_factor, train  # noqa: E402
+from nutshell.compress.teaching.pace import rate_factor  # noqa: E402
+from training.loop import Budget, Pace, train  # noqa: E402
 from training.parallel import Replicas  # noqa: E402
 
 

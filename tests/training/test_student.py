@@ -17,11 +17,11 @@ pytest.importorskip("transformers")
 
 from transformers import CLIPTokenizer  # noqa: E402
 
+from nutshell.compress.teaching.noise import add_noise, draw_steps  # noqa: E402
 from training.artist.batches import Batch  # noqa: E402
 from training.artist.distil import Guide, Student, feature_axes, read, with_features  # noqa: E402
 from training.artist.importance import magnitude  # noqa: E402
 from training.artist.networks import build_scheduler, build_text_encoder, build_unet, tokenize  # noqa: E402
-from training.artist.noise import add_noise, draw_steps  # noqa: E402
 from training.artist.package import Artist, load_artist  # noqa: E402
 from training.artist.prune import cut, select, wiring_of  # noqa: E402
 from training.artist.settings import StudentTraining, UNetSettings, load_recipe  # noqa: E402

@@ -1,8 +1,7 @@
-"""What a student learns from its teacher: the prediction, and the features that lead to it.
+"""The student and its teacher as they are trained; what it learns is in `nutshell.compress.teaching.losses`.
 
-Features after each level and the middle are compared as in BK-SDM (Kim et al. 2023, arXiv:2305.15798). Where the
-student is narrower, a 1x1 convolution says what its channels tell about all of the teacher's (FitNets, Romero et al.
-2014, arXiv:1412.6550); it starts as "each channel that stayed is itself".
+Where the student is narrower, a 1x1 convolution says what its channels tell about all of the teacher's (FitNets,
+Romero et al. 2014, arXiv:1412.6550); it starts as "each channel that stayed is itself".
 """
 
 from __future__ import annotations
@@ -15,8 +14,9 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 
+from nutshell.compress.teaching.losses import distillation_loss, shared_features
+from nutshell.compress.teaching.noise import add_noise, draw_steps
 from nutshell.compress.wiring import Wiring
-from training.artist.noise import add_noise, draw_steps
 from training.artist.settings import StudentTraining
 
 
@@ -62,12 +62,7 @@ class Student(nn.Module):
         with torch.autocast(latents.device.type, dtype=torch.bfloat16):
             v, ours = with_features(self.unet, noised.noisy, steps, condition)
             told = {name: project(ours[name]) for name, project in self.projections.items()}
-        errors = [relative_error(told[name].float(), theirs[name]) for name in told]
-        return (
-            settings.output_weight * noised.error(v, settings.snr_cap, wanted)
-            + settings.data_weight * noised.error(v, settings.snr_cap)
-            + settings.feature_weight * torch.stack(errors).mean()
-        )
+        return distillation_loss(noised, v, wanted, told, theirs, settings)
 
 
 @torch.no_grad()
@@ -108,20 +103,13 @@ def with_features(
 
 def feature_axes(wiring: Wiring) -> dict[str, str]:
     """The features that teacher and student both have, at the same resolution, with the axes of their channels."""
-    levels, full = len(wiring.student.channels), len(wiring.teacher.channels)
-    lowest = levels - 1
-    axes = {f"down{level}": wiring.shrunk(level) for level in range(lowest)}
+    levels = len(wiring.student.channels)
+    lowest = f"down.{levels - 1}"
+    axes = {f"down{level}": wiring.shrunk(level) for level in range(levels - 1)}
     axes |= {f"up{level}": f"up.{level}.grown" if level else "up.0" for level in range(levels)}
-    if levels == full:
-        axes[f"down{lowest}"] = f"down.{lowest}"
-        if wiring.student.middle != "none":
-            axes["middle"] = f"down.{lowest}"
-    return axes
-
-
-def relative_error(ours: Tensor, theirs: Tensor) -> Tensor:
-    """Mean squared error as a share of `theirs`' mean square, over a batch (n, channels, h, w)."""
-    return (ours - theirs).square().mean() / theirs.square().mean().clamp(min=1e-6)
+    axes |= {f"down{levels - 1}": lowest, "middle": lowest}
+    middles = wiring.student.middle != "none"
+    return {name: axes[name] for name in shared_features(levels, len(wiring.teacher.channels), middles)}
 
 
 def _attending(block: nn.Module, condition: Tensor) -> dict[str, Tensor]:

@@ -12,16 +12,16 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from nutshell.compress.teaching.checkpoint import MANIFEST
+from nutshell.compress.teaching.noise import add_noise, draw_steps
 from training.artist.batches import Batches, open_batches
 from training.artist.distil import Guide, Student, read
 from training.artist.importance import magnitude, taylor
 from training.artist.networks import build_scheduler, for_training
-from training.artist.noise import add_noise, draw_steps
 from training.artist.options import Options, options_of, parser_of
 from training.artist.package import Artist, load_artist, save_artist
 from training.artist.prune import cut, select, wiring_of
 from training.artist.settings import StudentTraining, UNetSettings
-from training.checkpoint import MANIFEST
 from training.loop import Pace, train
 
 

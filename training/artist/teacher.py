@@ -15,11 +15,11 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 
+from nutshell.compress.teaching.noise import add_noise, draw_steps
 from training.artist import text
 from training.artist.batches import open_batches
 from training.artist.layout import LayoutHead, Mapper
 from training.artist.networks import build_scheduler, build_unet, for_training
-from training.artist.noise import add_noise, draw_steps
 from training.artist.options import Options, options_of, parser_of
 from training.artist.package import Artist, load_artist, save_artist
 from training.artist.settings import TeacherTraining

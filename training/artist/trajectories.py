@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nutshell.compress.teaching.ddim import guided, trajectory
 from training.artist.batches import Batches
-from training.artist.ddim import guided, trajectory
 from training.artist.networks import build_scheduler, tokenize
 from training.artist.package import Artist
 from training.artist.settings import TurboTraining

@@ -2,11 +2,9 @@
 
     python -m training.artist.turbo [--recipe cpu] [--source FOLDER] [--start FOLDER] [--minutes 30] [--resume]
 
-Each of the few steps learns where several guided steps of the source lead, on latents of the source's own runs
-(progressive distillation, Salimans and Ho 2022, arXiv:2202.00512, with guidance folded in after Meng et al. 2023,
-arXiv:2210.03142, several steps at once and from whole runs instead of noised pictures). The sampler stays DDIM.
-In a second part the pupil runs from noise by itself, so that each step also learns to mend what the one before
-left: its last latent is held to the source's.
+What it learns is in `nutshell.compress.teaching.few_steps`: each of the few steps where several guided steps of the
+source lead. In a second part the pupil runs from noise by itself, so that each step also learns to mend what the one
+before left: its last latent is held to the source's.
 
 The pupil may be smaller than its source: `--start` names the model whose UNet it begins with.
 """
@@ -21,8 +19,9 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 
+from nutshell.compress.teaching.ddim import Predict
+from nutshell.compress.teaching.few_steps import FewSteps
 from training.artist.batches import open_batches
-from training.artist.ddim import alphas_between, trailing_steps, turn
 from training.artist.networks import build_scheduler, for_training
 from training.artist.options import Options, options_of, parser_of
 from training.artist.package import Artist, load_artist, save_artist
@@ -38,40 +37,29 @@ class Pupil(nn.Module):
         super().__init__()
         self.unet = unet
         self.text_encoder = text_encoder.requires_grad_(False)
-        alphas = build_scheduler().alphas_cumprod
-        self.steps = trailing_steps(settings.steps, len(alphas))
-        self.turns = [turn(*pair) for pair in alphas_between(settings.steps, alphas)]
+        self.few = FewSteps.of(settings.steps, build_scheduler().alphas_cumprod)
 
     def loss(self, ids: Tensor, states: Tensor) -> Tensor:
         """One step each from a state of the source's run: ids (n, length), states (n, 1 + few, 4, h, w)."""
-        number = torch.randint(len(self.steps), (len(ids),), device=ids.device)
-        rows = torch.arange(len(ids), device=ids.device)
-        before, after = states[rows, number].float(), states[rows, number + 1].float()
-        turns = torch.tensor(self.turns, device=ids.device)[number]
-        a, b = turns.view(-1, 2, 1, 1, 1).unbind(1)
-        steps = torch.tensor(self.steps, device=ids.device)[number]
-        predicted = self._predict(before, steps, self._read(ids))
-        return (predicted - (after - a * before) / b).square().mean()
+        number = torch.randint(len(self.few.steps), (len(ids),), device=ids.device)
+        return self.few.loss(self._predict(self._read(ids)), states, number)
 
     def run_loss(self, ids: Tensor, states: Tensor) -> Tensor:
         """All steps from the noise of a run; each latent on the way against the source's."""
-        condition, latents = self._read(ids), states[:, 0].float()
-        total = latents.new_zeros(())
-        for number, (step, (a, b)) in enumerate(zip(self.steps, self.turns, strict=True)):
-            steps = torch.full((len(ids),), step, device=ids.device)
-            latents = a * latents + b * self._predict(latents, steps, condition)
-            total = total + (latents - states[:, number + 1].float()).square().mean() / b**2
-        return total / len(self.steps)
+        return self.few.run_loss(self._predict(self._read(ids)), states)
 
     def _read(self, ids: Tensor) -> Tensor:
         with torch.no_grad(), torch.autocast(ids.device.type, dtype=torch.bfloat16):
             hidden: Tensor = self.text_encoder(ids).last_hidden_state
         return hidden
 
-    def _predict(self, latents: Tensor, steps: Tensor, condition: Tensor) -> Tensor:
-        with torch.autocast(latents.device.type, dtype=torch.bfloat16):
-            predicted: Tensor = self.unet(latents, steps, condition).sample.float()
-        return predicted
+    def _predict(self, condition: Tensor) -> Predict:
+        def predict(latents: Tensor, steps: Tensor) -> Tensor:
+            with torch.autocast(latents.device.type, dtype=torch.bfloat16):
+                predicted: Tensor = self.unet(latents, steps, condition).sample.float()
+            return predicted
+
+        return predict
 
 
 def learn(options: Options, source_folder: Path, start_folder: Path | None = None) -> Path:

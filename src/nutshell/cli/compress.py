@@ -15,17 +15,19 @@ from nutshell.language import Text, tr
 
 DESCRIPTION = tr(
     "Make a model smaller. Each method writes a new folder in the diffusers layout, with a history of all that was "
-    "done to it, and goes on where it was broken off. None needs PyTorch."
+    "done to it, and goes on where it was broken off. All but distil do without PyTorch."
 )
 METHODS: dict[str, Text] = {
     "prune": tr("take out blocks, channels or heads: less disk, memory and time, but it must be trained again"),
     "lowrank": tr("put linear layers together of their strongest directions"),
     "quantize": tr("store weights in eight or four bits: less disk"),
+    "distil": tr("let a smaller model learn from the one that it was made of; needs PyTorch"),
     "report": tr("compare two models: size, work, time, memory and pictures"),
 }
 EXAMPLES = (
     "nutshell compress prune stable-diffusion-v1-5 --recipe tiny --output tiny",
     "nutshell compress quantize artist --bits int8 --output artist-int8",
+    "nutshell compress distil tiny --teacher stable-diffusion-v1-5 --examples pictures/ --output taught",
     "nutshell compress report artist artist-int8",
 )
 METHODS_TITLE = tr("methods:")

@@ -30,16 +30,24 @@ RESULTS = {
     "layers_of_lower_rank": tr("layers of lower rank"),
     "values_as_factors": tr("values that the factors take, of the layers' own"),
     "zeros": tr("values set to zero"),
+    "pictures": tr("pictures learned from"),
+    "loss_at_first": tr("loss at first"),
+    "loss_at_last": tr("loss at last"),
     "time_saved": tr("time saved (zeros are multiplied as anything else)"),
 }
 NOTE_SECONDS = 5.0
 _PARTS = ("text_encoder", "unet", "vae")
 
 
-def method_parser(method: str, description: Text, examples: str, parts: str = "") -> argparse.ArgumentParser:
-    """A parser with MODEL, --output and the settings. parts: the default of --parts; "" for no such flag."""
+def method_parser(
+    method: str, description: Text, examples: str, parts: str = "", model: tuple[str, Text] = ("MODEL", MODEL_HELP)
+) -> argparse.ArgumentParser:
+    """A parser with MODEL, --output and the settings. parts: the default of --parts; "" for no such flag.
+
+    model: how the model is called, and its help.
+    """
     parser = make_parser(f"compress {method}", description, examples)
-    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
+    parser.add_argument("model", metavar=model[0], help=model[1])
     parser.add_argument("--output", metavar="FOLDER", required=True, help=OUTPUT_HELP)
     if parts:
         parser.add_argument("--parts", default=parts, help=_parts_help(parts))
@@ -70,11 +78,17 @@ def write(arguments: argparse.Namespace, method: Callable[[Original], Method]) -
     from nutshell.compress.job import write_model
     from nutshell.compress.original import open_original
 
-    original = open_original(_found(arguments.model, settings))
+    original = open_original(found(arguments.model, settings))
     how = method(original)
+    output = Path(arguments.output).expanduser()
+    return tell_of(lambda progress: write_model(original, how, output, progress), arguments.output, settings)
+
+
+def tell_of(make: Callable[[Progress], Written], output: str, settings: Settings, seconds: float = NOTE_SECONDS) -> int:
+    """Make the model, telling how far it is, and what was made. seconds: between two lines where no line is redrawn."""
     try:
-        with _Progress(settings) as progress:
-            written = write_model(original, how, Path(arguments.output).expanduser(), progress)
+        with Progress(settings, seconds) as progress:
+            written = make(progress)
     except KeyboardInterrupt:
         if not settings["json"]:
             note(KEPT)
@@ -82,12 +96,13 @@ def write(arguments: argparse.Namespace, method: Callable[[Original], Method]) -
     if settings["json"]:
         print(json.dumps(_json(written), ensure_ascii=False))
         return 0
-    for line in _lines(written, arguments.output):
+    for line in _lines(written, output):
         say(line)
     return 0
 
 
-def _found(model: str, settings: Settings) -> Any:
+def found(model: str, settings: Settings) -> Any:
+    """The model of that name. Raises what finding raises."""
     from nutshell.store import find
     from nutshell.store.places import Places
 
@@ -129,10 +144,11 @@ def _json(written: Written) -> dict[str, Any]:
     }
 
 
-class _Progress:
+class Progress:
     """A line that is drawn over on a terminal, one every few seconds elsewhere."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, seconds: float = NOTE_SECONDS) -> None:
+        self._seconds = seconds
         self._quiet = settings["quiet"] or settings["json"]
         self._fancy = fancy(sys.stderr)
         self._told = time.monotonic()
@@ -140,7 +156,7 @@ class _Progress:
 
     def __call__(self, title: Text, done: int, total: int) -> None:
         now = time.monotonic()
-        if self._quiet or now - self._told < (0.2 if self._fancy else NOTE_SECONDS):
+        if self._quiet or now - self._told < (0.2 if self._fancy else self._seconds):
             return
         self._told = now
         line = words(tr("{title}: {share:.0f}%", title=title, share=100 * done / max(total, 1)))
@@ -150,7 +166,7 @@ class _Progress:
         else:
             print(f"nutshell: {line}", file=sys.stderr, flush=True)
 
-    def __enter__(self) -> _Progress:
+    def __enter__(self) -> Progress:
         return self
 
     def __exit__(self, *_: object) -> None:

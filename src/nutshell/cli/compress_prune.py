@@ -37,7 +37,10 @@ IMPORTANCE_HELP = tr(
     "how channels and heads are chosen: magnitude (the size of the weights), or taylor (what the loss loses without "
     "them, over --examples; needs the extra nutshell[train]) (default: magnitude)"
 )
-EXAMPLES_HELP = tr("with --importance taylor: a folder of pictures, each with its caption in a .txt of the same name")
+EXAMPLES_HELP = tr(
+    "with --importance taylor: a folder of pictures, each with its caption in a .txt of the same name, or all in "
+    "metadata.jsonl"
+)
 BATCHES_HELP = tr("with --importance taylor: how many batches of four pictures to look at (default: 16)")
 UNSTRUCTURED_HELP = tr("instead: set this share of every weight to zero; to compare, for it saves no time and no disk")
 
@@ -84,8 +87,9 @@ def _method(arguments: argparse.Namespace, original: Original) -> Method:
 
 
 def _first_order(wishes: Wishes, arguments: argparse.Namespace, original: Original) -> Method:
+    from nutshell.compress.examples import examples_in
     from nutshell.compress.prune import Prune
-    from nutshell.compress.taylor import examples_in, importance
+    from nutshell.compress.taylor import importance
 
     if not arguments.examples or arguments.batches < 1:
         raise UsageError(

@@ -113,6 +113,8 @@ def report_lines(report: Report) -> Iterator[str]:
     )
     if report.no_judge:
         yield words(report.no_judge)
+    elif second.judged and second.judged.frechet is None:
+        yield words(tr("too few pictures for a Frechet distance: ask with --judge 100 or more"))
 
 
 def _rows(first: Column, second: Column) -> Iterator[tuple[Text, tuple[str, str, str]]]:
@@ -130,7 +132,8 @@ def _rows(first: Column, second: Column) -> Iterator[tuple[Text, tuple[str, str,
     yield tr("peak memory"), _cells((first.peak_bytes, second.peak_bytes), 1e6, "{:,.0f} MB")
     if first.judged and second.judged:
         yield tr("judge: right answers"), _cells((first.judged.accuracy, second.judged.accuracy), 1, "{:.1f}%")
-        yield tr("Frechet distance from A"), _cells((0.0, second.judged.frechet), 1, "{:.2f}")
+        if second.judged.frechet is not None:
+            yield tr("Frechet distance from A"), _cells((0.0, second.judged.frechet), 1, "{:.2f}")
 
 
 def _cells(pair: tuple[Any, Any], unit: float, form: str) -> tuple[str, str, str]:

@@ -32,7 +32,7 @@ COMMANDS: dict[str, Text] = {
     "list": tr("list the models that were fetched, and those on removable drives"),
     "verify": tr("read every byte of fetched models and compare with their hashes"),
     "add": tr("give a model file of your own a name"),
-    "compress": tr("make a model smaller: prune, lowrank, quantize, and a report of what it cost"),
+    "compress": tr("make a model smaller: prune, lowrank, quantize, distil, and a report of what it cost"),
     "export": tr("put models into one file, for a machine without network"),
     "import": tr("take in the models of such a file"),
     "doctor": tr("say what this machine is, what is wrong with it and how to mend it"),

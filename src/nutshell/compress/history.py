@@ -18,7 +18,7 @@ _MOST_BYTES = 10_000_000
 
 @dataclass(frozen=True)
 class Step:
-    """One step. action: "prune", "lowrank" or "quantize". parameters: what was asked for.
+    """One step. action: "prune", "lowrank", "quantize" or "distil". parameters: what was asked for.
 
     source: name of the model that it began with. source_files, files: the weights before and after, name -> sha256.
     results: figures that the step itself found. date: in UTC, ISO 8601. version: of Nutshell.

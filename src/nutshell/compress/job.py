@@ -99,7 +99,7 @@ def write_model(original: Original, method: Method, output: Path, on_progress: O
     what the method raises.
     """
     output = output.absolute()
-    _refuse_existing(output)
+    refuse_existing(output)
     work = output.parent / f".{output.name}.part"
     started = _start(work, original, method)
     rows: dict[str, list[Row]] = {}
@@ -159,7 +159,8 @@ def _plan(
     return stored, plan
 
 
-def _refuse_existing(output: Path) -> None:
+def refuse_existing(output: Path) -> None:
+    """Raise UsageError where something lies in the way; an empty folder does not."""
     try:
         if output.is_dir() and not any(output.iterdir()):
             return

@@ -1,14 +1,17 @@
 """What the judge of `training/judge` says of two models' pictures; only where the repository is at hand, for its world.
 
 The judge knows the things that the built-in models draw. It is no part of the package: where `training` cannot be
-imported, nothing is judged, and the report says so.
+imported, and lies neither beside the source nor in the current folder, nothing is judged, and the report says so.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,8 +39,10 @@ def pick_prompts(count: int) -> tuple[Sequence[Any], Text]:
     if count < 1:
         return [], _NOT_ASKED
     try:
-        prompts = importlib.import_module("training.evaluate.prompts")
-        importlib.import_module("training.judge.judge")
+        with _repository():
+            prompts = importlib.import_module("training.evaluate.prompts")
+            importlib.import_module("training.evaluate.measure")
+            importlib.import_module("training.judge.judge")
     except ImportError as error:
         return [], tr(_ABSENT.template, error=error)
     found: Sequence[Any] = prompts.spread(prompts.load_prompts(), count)
@@ -55,6 +60,19 @@ def judged(prompts: Sequence[Any], pictures: Sequence[Sequence[Image.Image]]) ->
         Judged(one.scores["overall"].percent, len(prompts)),
         Judged(other.scores["overall"].percent, len(prompts), other.frechet),
     )
+
+
+@contextlib.contextmanager
+def _repository() -> Iterator[None]:
+    """With the repository's folder among those that are searched, the last of them, where it is not there anyway."""
+    folders = (Path(__file__).parents[3], Path.cwd())
+    found = [str(folder) for folder in folders if (folder / "training" / "judge" / "judge.py").is_file()]
+    before = list(sys.path)
+    sys.path += found[:1]
+    try:
+        yield
+    finally:
+        sys.path[:] = before
 
 
 def _pixels(drawn: Sequence[Image.Image]) -> Any:

@@ -53,7 +53,8 @@ class Stored:
 class Original:
     """name: as it was asked for. path: where it lies. licence: what its card or README names, else "unknown".
 
-    prediction: what its card says that it predicts. card: None where it has none.
+    prediction: what its card says that it predicts. card: None where it has none. noise: a scheduler_config.json that
+    replaces its own.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Original:
     licence: str
     prediction: str | None = None
     card: ModelCard | None = field(default=None, repr=False)
+    noise: Json | None = field(default=None, repr=False)
 
     @property
     def flags(self) -> str:
@@ -121,7 +123,7 @@ class Original:
 
     def scheduler(self) -> Json:
         """scheduler_config.json."""
-        known = self.checkpoint.scheduler_config
+        known = self.checkpoint.scheduler_config if self.noise is None else self.noise
         return known if known is not None else scheduler_json(self.checkpoint, self.prediction)
 
     def index(self, autoencoder: str) -> Json:

@@ -92,7 +92,9 @@ def compare(
     found = (first, second)
     facts = [_facts(one) for one in found]
     prompts, no_judge = pick_prompts(wish.judge)
-    orders = _orders(wish, facts[0], [prompt.text for prompt in prompts] or wish.prompts)
+    # The evaluation's own seeds, so that its pictures are these.
+    drawn = {prompt.place: prompt.text for prompt in prompts} or dict(enumerate(wish.prompts, wish.seed))
+    orders = _orders(wish, facts[0], drawn)
     pictures: list[list[Image.Image]] = []
     measured: list[Json] = []
     for one, fact in zip(found, facts, strict=True):
@@ -118,8 +120,8 @@ def compare(
     )
 
 
-def _orders(wish: Wish, facts: Facts, prompts: Sequence[str]) -> list[Json]:
-    """The same for both models, by the first one's habits: they may state others, or none."""
+def _orders(wish: Wish, facts: Facts, prompts: Mapping[int, str]) -> list[Json]:
+    """The same for both models, by the first one's habits: they may state others, or none. prompts: by seed."""
     usual = facts.defaults
     same = {
         "width": wish.width or usual.width,
@@ -130,7 +132,7 @@ def _orders(wish: Wish, facts: Facts, prompts: Sequence[str]) -> list[Json]:
         "schedule": usual.schedule,
         "spacing": usual.spacing,
     }
-    return [{"prompt": prompt, "seed": wish.seed + place, **same} for place, prompt in enumerate(prompts)]
+    return [{"prompt": prompt, "seed": seed, **same} for seed, prompt in prompts.items()]
 
 
 def _mean_psnr(pairs: Sequence[tuple[Any, ...]]) -> float:

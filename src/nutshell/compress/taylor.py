@@ -10,29 +10,19 @@ import hashlib
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
+from nutshell.compress.examples import Example, square_pixels
 from nutshell.compress.original import Original
-from nutshell.errors import EngineUnavailable, UnsupportedModel, UsageError
+from nutshell.errors import EngineUnavailable, UnsupportedModel
 from nutshell.language import tr
 
 Scores = dict[str, npt.NDArray[np.float32]]
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 _CLASSES = {"AutoencoderKL", "AutoencoderTiny"}
-
-
-@dataclass(frozen=True)
-class Example:
-    """A picture, and the caption that lies beside it in a .txt of the same name."""
-
-    picture: Path
-    caption: str
 
 
 @dataclass(frozen=True)
@@ -41,23 +31,6 @@ class Importance:
 
     scores: Scores
     digest: str
-
-
-def examples_in(folder: Path) -> list[Example]:
-    """The captioned pictures of a folder. Raises UsageError where there are none."""
-    if not folder.is_dir():
-        raise UsageError(tr("there is no folder {path}", path=folder), tr("check the path"))
-    found = []
-    for picture in sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES):
-        caption = picture.with_suffix(".txt")
-        if caption.is_file():
-            found.append(Example(picture, caption.read_text(encoding="utf-8").strip()))
-    if not found:
-        raise UsageError(
-            tr("{path} holds no captioned pictures", path=folder),
-            tr("beside each picture, such as cat.png, put its caption, cat.txt"),
-        )
-    return found
 
 
 def taylor(network: Any, loss_of: Callable[[], Any], batches: int) -> dict[str, Any]:
@@ -103,7 +76,7 @@ def importance(original: Original, examples: Sequence[Example], batches: int, ba
     def loss_of() -> Any:
         chosen = [examples[place] for place in torch.randint(len(examples), (batch,), generator=lots).tolist()]
         with torch.no_grad():
-            pixels = torch.from_numpy(np.stack([_pixels(example.picture, side) for example in chosen]))
+            pixels = torch.from_numpy(np.stack([square_pixels(example.picture, side) for example in chosen]))
             latents = _latents(vae, pixels)
             ids = tokenizer([example.caption for example in chosen], padding="max_length", truncation=True,
                             return_tensors="pt").input_ids  # fmt: skip
@@ -126,16 +99,6 @@ def _latents(vae: Any, pixels: Any) -> Any:
     encoded = vae.encode(pixels)
     latents = encoded.latent_dist.mean if hasattr(encoded, "latent_dist") else encoded.latents
     return (latents - (getattr(vae.config, "shift_factor", None) or 0.0)) * vae.config.scaling_factor
-
-
-def _pixels(path: Path, side: int) -> npt.NDArray[np.float32]:
-    """(3, side, side) within -1..1: the middle square."""
-    with Image.open(path) as image:
-        short = min(image.size)
-        left, top = (image.width - short) // 2, (image.height - short) // 2
-        square = image.convert("RGB").crop((left, top, left + short, top + short))
-        array = np.asarray(square.resize((side, side), Image.Resampling.LANCZOS), np.float32)
-    return np.ascontiguousarray((array / 127.5 - 1).transpose(2, 0, 1))
 
 
 def _libraries() -> tuple[Any, Any, Any]:

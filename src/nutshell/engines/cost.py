@@ -64,6 +64,10 @@ class CostOps:
         """Values that were made, those of the inputs among them."""
         return len(self._bytes)
 
+    def all_bytes(self) -> int:
+        """Of all values together: what a backward pass keeps, at most."""
+        return sum(self._bytes)
+
     def peak_bytes(self) -> int:
         """Most bytes alive at once when every value is freed after its last use."""
         alive = peak = 0

@@ -8,7 +8,7 @@ number of levels, layers per level, and no mid block at all.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -114,23 +114,29 @@ def unet(
     condition: T,
     guidance: T | None = None,
     thrift: Thrift = WHOLE,
+    on_block: Callable[[str, T], None] = lambda name, feature: None,
 ) -> tuple[T, T]:
     """Down the levels, through the middle, and up again with the skipped features joined on.
 
-    The second value is what the last `thrift.outer` layers on the way up began with.
+    The second value is what the last `thrift.outer` layers on the way up began with. on_block: told what comes out of
+    each block, named "down0" ... (finest level first), "middle" and "up0" ... (also the finest first).
     """
     seen = _begun(ops, weights, config, latent, timestep, condition, guidance, thrift)
     (x,) = seen.skips
     for level in range(config.levels):
         x = down_block(ops, weights.at("down_blocks", level), seen, level, x)
+        on_block(f"down{level}", x)
     if config.mid != "none":
         x = mid_block(ops, weights.at("mid_block"), seen, x)
+        on_block("middle", x)
     last = config.levels - 1
     for place in range(last):
         x = up_block(ops, weights.at("up_blocks", place), seen, place, x)
+        on_block(f"up{last - place}", x)
     inner, outer = _last_layers(config, thrift)
     deep = up_layers(ops, weights.at("up_blocks", last), seen, last, inner, x)
     x = up_layers(ops, weights.at("up_blocks", last), seen, last, outer, deep)
+    on_block("up0", x)
     return _ended(ops, weights, config, x), deep
 
 

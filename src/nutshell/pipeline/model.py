@@ -93,7 +93,7 @@ def load(
     inversions = [load_embedding(Path(file)) for file in embeddings]
     for inversion in inversions:
         inversion.check_width(facts.text.width)
-    tokenizer = _tokenizer(checkpoint, facts)
+    tokenizer = open_tokenizer(checkpoint, facts)
     if inversions:
         tokenizer = tokenizer.with_placeholders({item.name: len(item.vectors) for item in inversions})
     extra = np.concatenate([item.vectors for item in inversions]) if inversions else None
@@ -354,7 +354,7 @@ def _tiny_preview(path: Path, engine: Engine, precision: str | None) -> TinyPrev
     return TinyPreview(engine, part, config, precision)
 
 
-def _tokenizer(checkpoint: Checkpoint, facts: Facts) -> Tokenizer:
+def open_tokenizer(checkpoint: Checkpoint, facts: Facts) -> Tokenizer:
     """The checkpoint's own, else CLIP's with the family's padding: SD 2.x pads with token 0."""
     if checkpoint.tokenizer_folder is not None:
         return Tokenizer.from_folder(checkpoint.tokenizer_folder, facts.text.positions)

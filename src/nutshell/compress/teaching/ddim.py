@@ -1,6 +1,6 @@
-"""DDIM (Song et al. 2020, arXiv:2010.02502, eq. 12 without noise) for networks that predict v, in PyTorch.
+"""DDIM (Song et al. 2020, arXiv:2010.02502, eq. 12 without noise) in PyTorch, whole batches at once.
 
-What the samplers of Nutshell and diffusers do with the scheduler of `networks.build_scheduler`.
+What the samplers of Nutshell and diffusers do with "trailing" timesteps.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 Predict = Callable[[Tensor, Tensor], Tensor]
-"""v for noisy latents (n, 4, h, w) at steps (n,)."""
+"""What a denoiser predicts for noisy latents (n, c, h, w) at steps (n,)."""
 
 
 def trailing_steps(count: int, trained: int = 1000) -> list[int]:
@@ -26,14 +26,19 @@ def alphas_between(count: int, alphas: Tensor) -> list[tuple[float, float]]:
     return list(pairwise(values))
 
 
-def turn(alpha: float, after: float) -> tuple[float, float]:
-    """Factors (a, b) of one step: the next latent is a * latent + b * v."""
+def turn(alpha: float, after: float, prediction: str = "v_prediction") -> tuple[float, float]:
+    """Factors (a, b) of one step: the next latent is a * latent + b * what was predicted."""
     kept, noise, kept_after, noise_after = alpha**0.5, (1 - alpha) ** 0.5, after**0.5, (1 - after) ** 0.5
+    if prediction == "epsilon":
+        return kept_after / kept, noise_after - kept_after * noise / kept
+    if prediction == "sample":
+        return noise_after / noise, kept_after - noise_after * kept / noise
     return kept_after * kept + noise_after * noise, noise_after * kept - kept_after * noise
 
 
-def guided(predict: Callable[[Tensor, Tensor, Tensor], Tensor], condition: Tensor, empty: Tensor,
-           guidance: float) -> Predict:  # fmt: skip
+def guided(
+    predict: Callable[[Tensor, Tensor, Tensor], Tensor], condition: Tensor, empty: Tensor, guidance: float
+) -> Predict:
     """Classifier-free guidance (Ho and Salimans 2022, arXiv:2207.12598): both predictions in one batch.
 
     `predict` takes latents, steps and a condition (n, tokens, width); `empty` is that of "" (1, tokens, width).
@@ -47,13 +52,15 @@ def guided(predict: Callable[[Tensor, Tensor, Tensor], Tensor], condition: Tenso
     return predict_v
 
 
-def trajectory(predict: Predict, start: Tensor, alphas: Tensor, count: int, keep_every: int = 1) -> Tensor:
-    """A run from noise `start` (n, 4, h, w): that and every `keep_every`-th latent, (n, 1 + kept, 4, h, w)."""
+def trajectory(
+    predict: Predict, start: Tensor, alphas: Tensor, count: int, keep_every: int = 1, prediction: str = "v_prediction"
+) -> Tensor:
+    """A run from noise `start` (n, c, h, w): that and every `keep_every`-th latent, (n, 1 + kept, c, h, w)."""
     kept, latents = [start], start
     pairs = alphas_between(count, alphas)
     for number, (step, (before, after)) in enumerate(zip(trailing_steps(count, len(alphas)), pairs, strict=True)):
         steps = torch.full((len(start),), step, device=start.device)
-        a, b = turn(before, after)
+        a, b = turn(before, after, prediction)
         latents = a * latents + b * predict(latents, steps).float()
         if (number + 1) % keep_every == 0:
             kept.append(latents)

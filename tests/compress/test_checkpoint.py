@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from training.checkpoint import MANIFEST, load_state, save_state  # noqa: E402
+from nutshell.compress.teaching.checkpoint import MANIFEST, load_state, save_state  # noqa: E402
+from nutshell.errors import CorruptFile, OutputError  # noqa: E402
 
 STATE = {"model": {"weight": torch.arange(4000.0)}, "step": 7}
 
@@ -35,12 +37,12 @@ def test_a_new_state_replaces_the_old_one_and_its_parts(tmp_path: Path) -> None:
 def test_a_save_that_was_cut_off_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_state(STATE, tmp_path, part_bytes=5000)
 
-    def full_disk(self: Path, target: Path) -> None:
+    def full_disk(source: Path, target: Path) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", full_disk)
-        with pytest.raises(OSError, match="No space"):
+        patch.setattr(os, "replace", full_disk)
+        with pytest.raises(OutputError, match="disk is full"):
             save_state({"step": 8}, tmp_path)
     loaded = load_state(tmp_path)
     assert loaded is not None
@@ -59,6 +61,6 @@ def test_damage_is_told(tmp_path: Path, damage: str) -> None:
         part.unlink()
     else:
         part.write_bytes(part.read_bytes()[:-1] + b"?")
-    with pytest.raises(ValueError, match="damaged"):
+    with pytest.raises(CorruptFile, match="damaged"):
         load_state(tmp_path)
     assert (tmp_path / MANIFEST).is_file()
