@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nutshell.engines import Engine, Session
+from nutshell.engines.strips import StripSession
 from nutshell.errors import NutshellError
 from nutshell.networks.ops import Network
 from nutshell.pipeline.eight_bits import EightBits
@@ -22,7 +23,7 @@ from nutshell.weights import Part
 Array = npt.NDArray[Any]
 
 # Everything that makes a session another one: the graph, its sizes, and how it computes.
-_Key = tuple[str, tuple[tuple[int, ...], ...], tuple[str, str, bool, str, int | None]]
+_Key = tuple[str, tuple[tuple[int, ...], ...], tuple[str, str, bool, bool, str, int | None]]
 
 # Compilations beside that of the stage that is waited for: parts of each run on one core.
 _AT_ONCE = 2
@@ -120,10 +121,18 @@ class Stages:
 
     def _compile(self, engine: Engine, network: Network, plan: Plan) -> Session:
         part = self._parts[network.part]
-        if self._rewrite is not None:
-            network = self._rewrite(network)
-        network = self._eight_bits.applied(network, plan.precision, part)
-        session = engine.compile(network, part.weights, arithmetic(plan.precision, engine.precisions), plan.threads)
+
+        def prepared(network: Network) -> Network:
+            if self._rewrite is not None:
+                network = self._rewrite(network)
+            return self._eight_bits.applied(network, plan.precision, part)
+
+        precision = arithmetic(plan.precision, engine.precisions)
+        session: Session
+        if plan.strips and network.strips is not None:
+            session = StripSession(engine, network.strips, part.weights, prepared, precision, plan.threads)
+        else:
+            session = engine.compile(prepared(network), part.weights, precision, plan.threads)
         # The engine has made its own copy by now; the file's pages can go until they are read again.
         part.release()
         return session
@@ -174,4 +183,4 @@ class Tapped:
 
 def _key_of(network: Network, plan: Plan) -> _Key:
     shapes = tuple(given.shape for given in network.inputs.values())
-    return network.name, shapes, (plan.engine, plan.device, plan.lean, plan.precision, plan.threads)
+    return network.name, shapes, (plan.engine, plan.device, plan.lean, plan.strips, plan.precision, plan.threads)
