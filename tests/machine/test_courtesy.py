@@ -48,7 +48,9 @@ def test_every_thread_gives_way() -> None:
     if machine not in IOPRIO_GET:
         pytest.skip(f"how to ask {machine} is not known here")
     words = [sys.executable, "-c", POLITE, str(IOPRIO_GET[machine])]
-    found = subprocess.run(words, env={**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}, capture_output=True, check=True)
+    found = subprocess.run(
+        words, env={**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}, capture_output=True, check=True
+    )
     processor, disk, seen = json.loads(found.stdout)
     assert (processor, disk) == (True, True)
     assert (seen["main"], seen["before"], seen["after"]) == (19, 19, 19)
@@ -58,8 +60,10 @@ def test_every_thread_gives_way() -> None:
 
 @pytest.mark.parametrize(
     ("machine", "bits", "number"),
-    [("x86_64", 64, 251), ("x86_64", 32, 289), ("i686", 32, 289), ("aarch64", 64, 30), ("aarch64", 32, 314)]
-    + [("armv7l", 32, 314), ("riscv64", 64, 30), ("loongarch64", 64, 30), ("mips", 32, None)],
+    [
+        *[("x86_64", 64, 251), ("x86_64", 32, 289), ("i686", 32, 289), ("aarch64", 64, 30), ("aarch64", 32, 314)],
+        *[("armv7l", 32, 314), ("riscv64", 64, 30), ("loongarch64", 64, 30), ("mips", 32, None)],
+    ],
 )  # fmt: skip
 def test_the_number_of_the_call(machine: str, bits: int, number: int | None) -> None:
     """A wrong number would call something else."""

@@ -64,7 +64,10 @@ def be_polite(platform: str = sys.platform) -> Courtesy:
 
 def _each(do: Callable[[int], bool] | None, threads: Sequence[int]) -> bool:
     """Whether it could be done for each thread; one that has ended meanwhile needs nothing."""
-    return do is not None and all([do(thread) for thread in threads])
+    if do is None:
+        return False
+    done = [do(thread) for thread in threads]
+    return all(done)
 
 
 def _nice(thread: int) -> bool:

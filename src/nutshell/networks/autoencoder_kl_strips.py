@@ -263,9 +263,7 @@ def _halving(path: Path, x: Sheet, result: Sheet) -> Sweep:
     def run(ops: Ops[Any], weights: Weights, given: Mapping[str, Any], window: Window) -> Any:
         return halved(ops, weights.at(*path), given["x"], below=2 * window.stop + 1 - rows(window).stop)
 
-    return Sweep(
-        result.name, result, {"x": (x, rows)}, run, 2 * x.channels, done=(x.name,)
-    )
+    return Sweep(result.name, result, {"x": (x, rows)}, run, 2 * x.channels, done=(x.name,))
 
 
 def _activated(ops: Ops[Any], x: Any, given: Mapping[str, Any], norm: int) -> Any:
@@ -281,4 +279,3 @@ def _around(window: Window) -> tuple[int, int, int, int]:
 
 def _bytes(sheet: Sheet) -> int:
     return sheet.row_bytes * sheet.height
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from nutshell.networks.ops import Network
 from nutshell.pipeline.eight_bits import EightBits
 from nutshell.pipeline.opened import Engines
 from nutshell.pipeline.page_window import page_window
+from nutshell.pipeline.strain import CALM, Watch
 from nutshell.plan import Plan, arithmetic
 from nutshell.weights import Part
 
@@ -51,20 +52,24 @@ class Stages:
         rewrite: Rewrite | None = None,
         tap: Tap | None = None,
         eight_bits: EightBits = _NOTHING,
+        watch: Watch = CALM,
     ) -> None:
-        """`parts`: by `Network.part` ("text_encoder", "unet", "unet_outer", "vae_decoder", "vae_encoder")."""
+        """`parts`: by `Network.part` ("text_encoder", "unet", "unet_outer", "vae_decoder", "vae_encoder"). watch:
+        looks at the machine while weights are copied; with MemoryPressure an `open` gives up.
+        """
         self._engines = engines
         self._parts = parts
         self._rewrite = rewrite
         self._tap = tap
         self._eight_bits = eight_bits
+        self._watch = watch
         self._kept: dict[str, tuple[_Key, Session]] = {}
         self._coming: dict[str, tuple[_Key, Future[Session]]] = {}
         self._worker: ThreadPoolExecutor | None = None
 
     def over(self, parts: Mapping[str, Part]) -> Stages:
         """Stages of their own over other parts, by the same engines."""
-        return Stages(self._engines, parts, self._rewrite, self._tap)
+        return Stages(self._engines, parts, self._rewrite, self._tap, watch=self._watch)
 
     @contextmanager
     def open(self, network: Network, plan: Plan) -> Iterator[Session]:
@@ -128,11 +133,14 @@ class Stages:
             return self._eight_bits.applied(network, plan.precision, part)
 
         precision = arithmetic(plan.precision, engine.precisions)
-        session: Session
         if plan.strips and network.strips is not None:
-            session = StripSession(engine, network.strips, part.weights, prepared, precision, plan.threads)
-        else:
-            session = engine.compile(prepared(network), part.weights, precision, plan.threads)
+            return StripSession(engine, network.strips, part.weights, prepared, precision, plan.threads)
+        with ExitStack() as unless_kept:
+            # Weights in place are read again from the disk by design, and take no more than is there.
+            with (CALM if plan.lean else self._watch).over(part.file_bytes, part.release):
+                session = engine.compile(prepared(network), part.weights, precision, plan.threads)
+                unless_kept.callback(session.close)
+            unless_kept.pop_all()
         # The engine has made its own copy by now; the file's pages can go until they are read again.
         part.release()
         return session

@@ -39,8 +39,8 @@ class Plan:
     before the next is loaded; resident: the stages that stay. need_bytes: predicted peak of resident memory;
     device_bytes: on a card of its own. ceiling_bytes: what was allowed. step_seconds, load_seconds, picture_seconds:
     predicted; guessed: from the machine's description alone. reasons: one sentence for each choice. rejected: every
-    other way. strips: the autoencoder runs strip by strip. advice: what would be faster if it were installed. overlap: whether there is room to compile
-    all stages at once. key: under which measured figures are kept; ratio:
+    other way. advice: what would be faster if it were installed. overlap: whether there is room to compile
+    all stages at once. strips: the autoencoder runs strip by strip. key: under which measured figures are kept; ratio:
     what they have taught, which is in the predictions.
     """
 

@@ -17,6 +17,9 @@ from nutshell.plan.offers import EIGHT_BITS, THE_PROCESSOR, Offer, Rejected, fin
 from nutshell.plan.plan import Plan, default_ceiling, make_plan
 from nutshell.plan.rates import Rates, guessed_rates
 
+# Of what a plan needs that was too much: the next one in 70% of it.
+_LESS = 0.7
+
 
 @dataclass(frozen=True)
 class Planner:
@@ -115,6 +118,10 @@ class Planner:
     def one_stage_at_a_time(self) -> Planner:
         """Never all stages at once, though there were memory for them."""
         return replace(self, offers=tuple(replace(offer, staged_only=True) for offer in self.offers))
+
+    def under(self, need_bytes: int) -> Planner:
+        """For less than a plan needed that turned out to be too much for the machine."""
+        return replace(self, max_memory=min(self.ceiling_bytes, int(_LESS * need_bytes)))
 
     def without(self, engine: str, device: str, why: Text) -> Planner:
         """Without an engine that turned out not to work here."""

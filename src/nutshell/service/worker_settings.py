@@ -18,8 +18,8 @@ class DrawSettings:
 
     vae, preview_vae: names, folders or files of autoencoders. embeddings: files of textual inversions. models, store:
     folders in which models are looked for. sticks: on removable drives too. max_memory: bytes. compile_cache: bytes of
-    disk for compiled networks, 0 for none. polite: the process that draws gives way to others; the one that answers does
-    not.
+    disk for compiled networks, 0 for none. polite: the process that draws gives way, not the one that
+    answers.
     """
 
     engine: str | None = None
