@@ -1,4 +1,4 @@
-"""Eight bits with weights in place: products of integers over a scratch file, against NumPy over the same eight bits."""
+"""Eight bits with weights in place: products of integers over a scratch file, against NumPy over the same bits."""
 
 from __future__ import annotations
 

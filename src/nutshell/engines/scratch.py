@@ -39,7 +39,7 @@ class Scratch:
         try:
             if self._file is None:
                 self._folder.mkdir(parents=True, exist_ok=True)
-                self._file = tempfile.TemporaryFile(dir=self._folder)
+                self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - it stays open
             self._file.write(bytes(start - self._end))
             self._file.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
             self._unwritten += array.nbytes

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nutshell.engines import Engine, Session
+from nutshell.engines.onnx_engine import OnnxSession
 from nutshell.engines.strips import StripSession
 from nutshell.errors import NutshellError
 from nutshell.networks.ops import Network
@@ -79,15 +80,23 @@ class Stages:
         # seed would more often draw a picture of other last bits.
         wait([coming for _, coming in self._coming.values()])
         try:
-            with self._within(plan, network.part):
+            with self._within(plan, network.part, session):
                 yield session if self._tap is None else Tapped(session, network.part, self._tap)
         finally:
             if plan.staged:
                 self._drop(network.part)
 
-    def _within(self, plan: Plan, part: str) -> AbstractContextManager[None]:
+    def _within(self, plan: Plan, part: str, session: Session) -> AbstractContextManager[None]:
         """Weights that are used in place take no more than the plan's ceiling leaves."""
-        return page_window(plan.ceiling_bytes, self._parts[part].release) if plan.lean else nullcontext()
+        if not plan.lean:
+            return nullcontext()
+
+        def release() -> None:
+            self._parts[part].release()
+            if isinstance(session, OnnxSession):
+                session.release()
+
+        return page_window(plan.ceiling_bytes, release)
 
     def ahead(self, network: Network, plan: Plan) -> None:
         """Begin to compile `network` while others are compiled, where the plan has room for that.

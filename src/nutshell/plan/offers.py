@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from nutshell.language import Text, tr
 from nutshell.machine import Disk, Gpu, Machine
@@ -34,7 +35,8 @@ class Offer:
 
     memory_bytes: free memory of the device; None where it is the machine's own. rates: None for the processor's.
     staged_only: the device is too small for more than one stage. lean: weights are used in place, not repacked.
-    title: the device, for people: a card's name, or a Text.
+    scratch: with them, the folder for eight-bit weights, which no file has. title: the device, for people: a card's
+    name, or a Text.
     """
 
     engine: str
@@ -46,6 +48,7 @@ class Offer:
     rates: Rates | None = None
     staged_only: bool = False
     lean: bool = False
+    scratch: Path | None = None
 
     def arithmetic(self, precision: str) -> str:
         """What is computed in where eight bits are not."""
@@ -82,10 +85,13 @@ class Rejected:
 
 
 def find_offers(
-    machine: Machine, installed: Installed, disk: Disk | None = None
+    machine: Machine, installed: Installed, disk: Disk | None = None, scratch: Path | None = None
 ) -> tuple[tuple[Offer, ...], tuple[Rejected, ...]]:
-    """Every engine on every device it could compute on, and the devices that none can use."""
-    offers = list(_on_processor(machine, installed))
+    """Every engine on every device it could compute on, and the devices that none can use.
+
+    disk: that models are read from. scratch: a folder on one for weights that are made, None where there is none.
+    """
+    offers = list(_on_processor(machine, installed, scratch))
     refused: list[Rejected] = []
     for index, gpu in enumerate(machine.gpus):
         reason = _unfit(gpu, machine)
@@ -104,7 +110,7 @@ def processor_precisions(machine: Machine) -> tuple[str, ...]:
     return (*(name for name, sets in half if sets & features), "f32", *EIGHT_BITS)
 
 
-def _on_processor(machine: Machine, installed: Installed) -> Iterator[Offer]:
+def _on_processor(machine: Machine, installed: Installed, scratch: Path | None) -> Iterator[Offer]:
     cpu = machine.cpu
     known = machine.knows("cpu.features") and cpu.architecture == "x86_64"
     # OpenVINO has no group normalization for processors without AVX2.
@@ -113,7 +119,8 @@ def _on_processor(machine: Machine, installed: Installed) -> Iterator[Offer]:
     if machine.system.python_bits == 64:
         # Without quantized inputs it would widen eight-bit weights for good, so there are no "int8_weights".
         yield Offer("onnx", "cpu", ("f32", "int8"), installed.has("onnx"))
-        yield Offer("onnx", "cpu", ("f32",), installed.has("onnx"), lean=True)
+        in_place = ("f32", "int8") if scratch is not None else ("f32",)
+        yield Offer("onnx", "cpu", in_place, installed.has("onnx"), lean=True, scratch=scratch)
         yield Offer("torch", "cpu", ("f32",), installed.has("torch"))
     else:
         # No engine is built for 32 bits any more. NumPy draws there, slowly.

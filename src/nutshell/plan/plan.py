@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from nutshell.errors import EngineUnavailable, NotEnoughMemory
 from nutshell.language import Text, tr
@@ -40,7 +41,8 @@ class Plan:
     device_bytes: on a card of its own. ceiling_bytes: what was allowed. step_seconds, load_seconds, picture_seconds:
     predicted; guessed: from the machine's description alone. reasons: one sentence for each choice. rejected: every
     other way. advice: what would be faster if it were installed. overlap: whether there is room to compile
-    all stages at once. strips: the autoencoder runs strip by strip. key: under which measured figures are kept; ratio:
+    all stages at once. strips: the autoencoder runs strip by strip. scratch: the
+    folder for weights that are made, with `lean`. key: under which measured figures are kept; ratio:
     what they have taught, which is in the predictions.
     """
 
@@ -64,6 +66,7 @@ class Plan:
     advice: tuple[Text, ...] = ()
     overlap: bool = False
     strips: bool = False
+    scratch: Path | None = None
     key: str = ""
     ratio: Ratio = field(default_factory=Ratio)
 
@@ -153,6 +156,7 @@ def make_plan(
         rejected=tuple(rejected),
         overlap=_overlaps(chosen, need, ceiling),
         strips=chosen.strips,
+        scratch=chosen.offer.scratch,
         advice=(_advice(_best(better, offers), chosen),) if better else (),
         key=chosen.key,
         ratio=chosen.ratio,

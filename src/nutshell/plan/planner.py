@@ -16,6 +16,7 @@ from nutshell.plan.need import Need
 from nutshell.plan.offers import EIGHT_BITS, THE_PROCESSOR, Offer, Rejected, find_offers
 from nutshell.plan.plan import Plan, default_ceiling, make_plan
 from nutshell.plan.rates import Rates, guessed_rates
+from nutshell.plan.scratch import scratch_folder
 
 # Of what a plan needs that was too much: the next one in 70% of it.
 _LESS = 0.7
@@ -52,7 +53,7 @@ class Planner:
     ) -> Planner:
         """models: where models lie, whose disk they are read from. folder: of kept figures, None for the user's."""
         disk: Disk | None = machine.disk_of(models) if models is not None and models.is_absolute() else None
-        offers, refused = find_offers(machine, installed, disk)
+        offers, refused = find_offers(machine, installed, disk, scratch_folder(machine))
         rates = kept_rates(rates_key(machine.cpu, installed.openvino), guessed_rates(machine.cpu, disk), folder)
         return Planner(
             machine,
