@@ -119,12 +119,19 @@ def _on_processor(machine: Machine, installed: Installed, scratch: Path | None) 
     if machine.system.python_bits == 64:
         # Without quantized inputs it would widen eight-bit weights for good, so there are no "int8_weights".
         yield Offer("onnx", "cpu", ("f32", "int8"), installed.has("onnx"))
-        in_place = ("f32", "int8") if scratch is not None else ("f32",)
+        # Older versions copy every weight that they are given.
+        made = scratch is not None and _at_least(installed.onnx, (1, 31))
+        in_place = ("f32", "int8") if made else ("f32",)
         yield Offer("onnx", "cpu", in_place, installed.has("onnx"), lean=True, scratch=scratch)
         yield Offer("torch", "cpu", ("f32",), installed.has("torch"))
     else:
         # No engine is built for 32 bits any more. NumPy draws there, slowly.
         yield Offer("numpy", "cpu", ("f32",), True)
+
+
+def _at_least(version: str, least: tuple[int, ...]) -> bool:
+    numbers = version.split(".")[: len(least)]
+    return all(number.isdecimal() for number in numbers) and tuple(map(int, numbers)) >= least
 
 
 def _unfit(gpu: Gpu, machine: Machine) -> Text | None:
