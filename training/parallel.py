@@ -45,11 +45,13 @@ class Replicas:
             return float(loss.detach())
 
         losses = list(self._pool.map(one, self.models, parts))
-        total = [parameter.grad for parameter in self.models[0].parameters()]
         for replica in self.models[1:]:
-            torch._foreach_add_(total, [parameter.grad for parameter in replica.parameters()])
-            for parameter in replica.parameters():
-                parameter.grad = None
+            pairs = zip(self.models[0].parameters(), replica.parameters(), strict=True)
+            # A frozen parameter has no gradient.
+            learning = [(own, other) for own, other in pairs if other.grad is not None]
+            torch._foreach_add_([own.grad for own, _ in learning], [other.grad for _, other in learning])
+            for _, other in learning:
+                other.grad = None
         return sum(losses) / count
 
 

@@ -11,6 +11,7 @@
     ├── EngineError           an engine is missing or failed
     │   └── EngineUnavailable not installed, or not for this machine
     ├── NotEnoughMemory       what is needed and what is free
+    ├── MemoryPressure        it was free, and then the machine did little else than move pages
     ├── OutputError           a file could not be written
     │   └── StoreError        ... into the store of models: no room, read-only, a disk that fails
     ├── FetchError            a model could not be fetched: network, hub, wrong content
@@ -145,6 +146,12 @@ class NotEnoughMemory(NutshellError):
             ),
             hint,
         )
+
+
+class MemoryPressure(NutshellError):
+    """Memory became so short while something was loaded that it was given up."""
+
+    exit_code = 5
 
 
 class OutputError(NutshellError):

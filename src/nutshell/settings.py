@@ -137,6 +137,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("threads", WHOLE, tr("processor threads"), None, tr("all cores"), group="model"),
     Setting("max_memory", BYTES, tr("memory that drawing may take at most; what would need more is refused"), None,
             tr("85% of what is free"), group="model"),
+    Setting("polite", YES_NO, tr("give way to other programs: compute and read files when nobody else wants to"), False,
+            group="model"),
     Setting("learn", YES_NO, tr("let what a run took, kept on this machine, correct the next estimate"), True,
             group="model"),
     Setting("compile_cache", YES_NO, tr("keep compiled networks on disk: the next start is quicker"), False,

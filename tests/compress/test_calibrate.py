@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from nutshell.compress.prompts import packaged_prompts
 from nutshell.engines.openvino_engine import OpenVinoEngine
 from nutshell.errors import CorruptFile, UnsupportedModel, UsageError
 from nutshell.language import Text
-from nutshell.pipeline import Picture
+from nutshell.pipeline import Picture, Request
 from nutshell.pipeline.cards import FILE
 from nutshell.quantization import PARTS, CalibrationCard, read_card
 from nutshell.store import builtin_folder
@@ -71,6 +72,21 @@ def test_every_part_is_in_it_in_running_order(card: CalibrationCard) -> None:
     assert 0.8 < sum(shares) <= 1
     assert all(5 < layer.sensitivity_db < 80 for part in card.parts.values() for layer in part.layers.values())
     assert (card.made.width, card.made.steps, card.made.pictures, card.made.engine) == (64, 3, 2, "openvino")
+
+
+def test_weights_in_place_draw_the_same_in_eight_bits(
+    with_card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Products of integers over a scratch file, against float32 arithmetic on values of eight bits."""
+    (tmp_path / "config.toml").write_text("")
+    monkeypatch.setenv("NUTSHELL_CONFIG", str(tmp_path / "config.toml"))
+    with nutshell.load(with_card, learn=False, threads=1, precision="int8") as model:
+        in_place = tuple(offer for offer in model._planner.offers if offer.lean)
+        model._planner = replace(model._planner, offers=in_place)
+        plan = model.plan(model.order(Request("a yellow taxi", **REQUEST)))
+        assert (plan.lean, plan.precision, plan.scratch) == (True, "int8", tmp_path / "cache" / "scratch")
+        picture = model.generate("a yellow taxi", **REQUEST)
+    assert psnr(picture, drawn(with_card, engine="onnx", precision="int8")) > 45
 
 
 @pytest.mark.parametrize("engine", ["openvino", "onnx"])

@@ -65,6 +65,7 @@ class FakeEngine:
 
 class FakePart:
     weights = None
+    file_bytes = 0
 
     def release(self) -> None:
         pass

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nutshell.errors import EngineUnavailable, NotEnoughMemory
-from nutshell.machine import Cpu, Machine, machine_with
+from nutshell.machine import Cpu, Disk, Machine, machine_with
 from nutshell.plan import Installed, Need, Plan, Planner, Rates, StageNeed, find_offers, make_plan
+from nutshell.plan.scratch import scratch_folder
 
 MB = 1_000_000
 GIGA = 10**9
@@ -247,3 +249,61 @@ def test_a_plan_never_needs_more_than_is_allowed(megabytes: int) -> None:
     except NotEnoughMemory as refused:
         least, need_bytes = refused.need_bytes, 0
     assert need_bytes <= megabytes * MB < max(least, megabytes * MB + 1)
+
+
+CUT = Need(
+    (*NEED.stages[:2], replace(NEED.stages[2], strip_bytes=170 * MB, strip_operations=3784 * GIGA)),
+    steps=20,
+    eight_bits=True,
+)
+
+
+def test_the_autoencoder_is_cut_only_where_it_would_not_fit() -> None:
+    for enough in (32_000, 1_300):
+        assert not planned(max_memory=enough * MB, need=CUT, precision="f32").strips
+    short = planned(max_memory=500 * MB, need=CUT)
+    assert (short.lean, short.strips) == (True, True)
+    assert short.need_bytes <= 500 * MB
+    assert any("in strips" in reason for reason in short.reasons)
+    whole = [item.why for item in short.rejected if "in place" in item.what and "strips" not in item.what]
+    assert whole
+    assert all("more than the 500 MB allowed" in why for why in whole)
+    # It takes longer.
+    assert planned(max_memory=1_300 * MB, need=CUT, precision="f32").picture_seconds < short.picture_seconds
+
+
+def test_eight_bits_in_place_need_a_folder_on_a_disk(tmp_path: Path) -> None:
+    here, asked = machine(32_000), {"max_memory": 500 * MB}
+    plain, _ = find_offers(here, HERE)
+    with_disk, _ = find_offers(here, HERE, scratch=tmp_path)
+    assert make_plan(here, CUT, plain, RATES, **asked).precision == "f32"  # type: ignore[arg-type]
+    plan = make_plan(here, CUT, with_disk, RATES, **asked)  # type: ignore[arg-type]
+    assert (plan.precision, plan.lean, plan.scratch) == ("int8", True, tmp_path)
+    # An older ONNX Runtime would copy them, and a version that is not known may.
+    for version in ("1.26.0", "1.9", "unknown"):
+        older, _ = find_offers(here, replace(HERE, onnx=version), scratch=tmp_path)
+        assert make_plan(here, CUT, older, RATES, **asked).precision == "f32"  # type: ignore[arg-type]
+    # A model without scales has none.
+    assert make_plan(here, replace(CUT, eight_bits=False), with_disk, RATES, **asked).precision == "f32"  # type: ignore[arg-type]
+
+
+def test_less_after_too_much() -> None:
+    here = machine(8_000)
+    planner = Planner(here, find_offers(here, HERE)[0], RATES)
+    first = planner.plan(CUT)
+    second = planner.under(first.need_bytes)
+    assert second.plan(CUT).need_bytes <= int(0.7 * first.need_bytes)
+    assert second.under(10**12).ceiling_bytes == second.ceiling_bytes
+
+
+FOLDERS = {"ext4": True, "tmpfs": False}
+
+
+@pytest.mark.parametrize("kind", FOLDERS)
+def test_a_folder_for_made_weights_lies_on_a_disk(kind: str, tmp_path: Path) -> None:
+    disk = Disk(str(tmp_path), kind)
+    environment = {"NUTSHELL_CONFIG": str(tmp_path / "config.toml")}
+    found = scratch_folder(replace(machine(1_000), disks=(disk,)), environment)
+    assert found == (tmp_path / "cache" / "scratch" if FOLDERS[kind] else None)
+    assert scratch_folder(machine(1_000), {"NUTSHELL_CONFIG": ""}) is None
+    assert scratch_folder(machine(1_000), {}) is None

@@ -154,8 +154,13 @@ def test_a_root_in_memory_and_a_group_s_limit_count_as_used() -> None:
         assert ceiling < 0.85 * (memory.total_bytes or 0)
         if memory.cgroup_limit_bytes is not None:
             assert ceiling <= 0.85 * memory.cgroup_limit_bytes
+    # The full autoencoder fits in strips, and no less will do.
+    small = plan("container-512mb")
+    assert (small.lean, small.strips) == (True, True)
     with pytest.raises(NotEnoughMemory):
-        plan("container-512mb")
+        Planner.of(recorded("container-512mb"), ALL, learn=False, max_memory=250_000_000).plan(
+            need("stable-diffusion-1.5")
+        )
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nutshell.cli.drawing import give_way
 from nutshell.cli.options import add_settings, make_parser, settle
 from nutshell.cli.progress import new_bar
 from nutshell.cli.report import Signals, fancy, note
@@ -44,13 +45,15 @@ def main(given: Sequence[str], *, signals: Signals | None = None) -> int:
     parser.add_argument("--output", dest="card", metavar="FILE", help=OUTPUT_HELP)
     add_settings(
         parser,
-        *("size", "steps", "model", "models", "engine", "int8_budget", "threads", "max_memory"),
+        *("size", "steps", "model", "models", "engine", "int8_budget", "threads", "max_memory", "polite"),
         *("store", "sticks", "offline", "json", "quiet", "log_level"),
     )
     arguments = parser.parse_intermixed_args(given)
     settings = settle(arguments)
     pictures = _pictures(arguments.pictures)
     target = _target(arguments.card)
+    if settings["polite"]:
+        give_way()
 
     from nutshell.cli.prompts import read_prompts
     from nutshell.compress import calibrate

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from nutshell.language import tr
 from nutshell.settings import Settings
 
 if TYPE_CHECKING:
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
     from nutshell.cli.outputs import Outputs
     from nutshell.cli.progress import Show
     from nutshell.pipeline import Request
+
+
+_LOG = logging.getLogger(__name__)
 
 
 def request_of(
@@ -33,6 +38,9 @@ def request_of(
 
 def open_model(settings: Settings, load: Callable[..., Any] | None) -> Any:
     """The model that the settings name. load: another `nutshell.load`, for tests. Raises a NutshellError."""
+    if settings["polite"]:
+        # Before engines start their threads, which take their priority from who starts them.
+        give_way()
     models: dict[str, Any] = {name: settings[name] for name in ("model", "vae", "preview_vae")}
     if load is None:
         from nutshell.pipeline import load as load_model
@@ -49,6 +57,16 @@ def open_model(settings: Settings, load: Callable[..., Any] | None) -> Any:
     if settings["compile_cache"]:
         options["compile_cache"] = settings["compile_cache_limit"]
     return load(models.pop("model"), embeddings=settings["embedding"], **models, **options)
+
+
+def give_way() -> None:
+    """As `--polite` says; what the system refuses is told."""
+    from nutshell.machine.courtesy import be_polite
+
+    done = be_polite()
+    for given, what in ((done.processor, tr("the processor")), (done.disk, tr("the disk"))):
+        if not given:
+            _LOG.warning(tr("this system gives no low priority for {what}", what=what))
 
 
 def draw(model: Any, request: Request, show: Show, outputs: Outputs) -> None:

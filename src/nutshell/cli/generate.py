@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         *("spacing", "eta", "seed", "count", "strength", "mask_blur", "clip_skip"),
         *("fast", "reuse", "reuse_depth", "merge", "fewer_keys"),
         *("model", "models", "vae", "preview_vae", "embedding", "prediction", "engine", "precision", "threads"),
-        *("int8_budget", "max_memory", "learn", "compile_cache", "compile_cache_limit"),
+        *("int8_budget", "max_memory", "polite", "learn", "compile_cache", "compile_cache_limit"),
         *("store", "sticks", "offline"),
         *("output", "preview", "json", "quiet", "log_level"),
     )

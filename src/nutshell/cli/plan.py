@@ -98,7 +98,8 @@ def _rows(plan: Plan) -> Iterator[tuple[Text, str]]:
     yield tr("threads"), tr("as the engine chooses") if plan.threads is None else str(plan.threads)
     one_at_a_time = tr("one stage at a time, each freed after use")
     yield tr("stays loaded"), join(", ", plan.resident) if plan.resident else one_at_a_time
-    yield tr("tiling"), tr("no: the decoder draws in one piece")
+    in_strips = tr("yes: the autoencoder works on strips of rows, without seams")
+    yield tr("tiling"), in_strips if plan.strips else tr("no: the decoder draws in one piece")
     time = tr(
         "{picture} a picture: {load} to load, {step} a step",
         picture=seconds_words(plan.picture_seconds),

@@ -43,7 +43,7 @@ _SERVICE = (
 )
 _MODEL = (
     *("model", "models", "vae", "preview_vae", "embedding", "prediction", "engine", "precision", "threads"),
-    *("int8_budget", "max_memory", "learn", "compile_cache", "compile_cache_limit"),
+    *("int8_budget", "max_memory", "polite", "learn", "compile_cache", "compile_cache_limit"),
 )
 _ONLY_HERE = ("--daemon", "--new-token", "--open")
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import mmap
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nutshell.engines.heap import return_large_blocks, trim_heap
+from nutshell.engines.scratch import Scratch, drop_pages
 from nutshell.errors import EngineError, EngineUnavailable
 from nutshell.language import tr
 from nutshell.networks.ops import Input, Network
@@ -28,13 +31,20 @@ class OnnxSession:
     """A loaded graph, and the views of the mapped weights, which ORT uses without owning them."""
 
     def __init__(
-        self, session: Any, held: Sequence[Any], network: Network, failures: tuple[type[Exception], ...]
+        self,
+        session: Any,
+        held: Sequence[Any],
+        network: Network,
+        failures: tuple[type[Exception], ...],
+        made: mmap.mmap | None = None,
     ) -> None:
+        """made: a map of weights that were made for it."""
         self._session: Any = session
         self._held = held
         self._inputs: dict[str, Input] = dict(network.inputs)
         self._name = network.name
         self._failures = failures
+        self._made = made
 
     def __call__(self, **inputs: Array) -> npt.NDArray[np.float32]:
         return self.run(**inputs)[0]
@@ -70,7 +80,13 @@ class OnnxSession:
         # In this order: the session points into the weights, and a view keeps its map from being unmapped.
         self._session = None
         self._held = ()
+        self._made = None
         trim_heap()
+
+    def release(self) -> None:
+        """Drop the pages of weights that were made for it; they come back from the disk when touched."""
+        if self._made is not None:
+            drop_pages(self._made)
 
 
 class OnnxEngine:
@@ -79,6 +95,7 @@ class OnnxEngine:
     `lean`: the least memory instead of the most speed. Weights are then used in place (no packed
     copies, no blocked layout, half-precision weights widened piece by piece at each pass), and
     freed activations go back to the system. Else weights may be copied into faster layouts.
+    `scratch`: the folder of a nameless file for eight-bit weights, which else take memory; with `lean`.
     `providers`: ONNX Runtime's execution providers, first choice first; what one of them cannot do
     falls to the next, and to the CPU at last.
     """
@@ -86,7 +103,9 @@ class OnnxEngine:
     name = "onnx"
     precisions = ("f32",)
 
-    def __init__(self, lean: bool = False, providers: Sequence[Provider] = (_CPU,)) -> None:
+    def __init__(
+        self, lean: bool = False, providers: Sequence[Provider] = (_CPU,), scratch: Path | None = None
+    ) -> None:
         try:
             from nutshell.engines.onnx_lean import LeanOnnxOps
             from nutshell.engines.onnx_library import onnxruntime
@@ -106,10 +125,17 @@ class OnnxEngine:
         self.lean = lean
         self.providers = tuple(providers)
         self._runtime = onnxruntime
-        self._ops = LeanOnnxOps if lean else OnnxOps
         self._failures = _failures(onnxruntime)
         # Older versions, the last ones for Python 3.10 among them, copy every weight they are given.
         self._borrows = _version(onnxruntime) >= (1, 31)
+        place = scratch if self._borrows else None
+
+        def ops() -> OnnxOps:
+            if not lean:
+                return OnnxOps()
+            return LeanOnnxOps(Scratch(place) if place is not None else None)
+
+        self._ops: Callable[[], OnnxOps] = ops
 
     def compile(
         self, network: Network, weights: Weights, precision: str = "f32", threads: int | None = None
@@ -138,7 +164,7 @@ class OnnxEngine:
             raise EngineError(
                 tr("ONNX Runtime cannot load {name}: {reason}", name=network.name, reason=_one_line(error))
             ) from error
-        return OnnxSession(session, held, network, self._failures)
+        return OnnxSession(session, held, network, self._failures, ops.made)
 
     def _hand_over(self, options: Any, ops: OnnxOps) -> list[Any]:
         """Give the stored tensors to the session to be made; what must be kept as long as it lives."""

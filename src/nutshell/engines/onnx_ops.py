@@ -7,6 +7,7 @@ needs no (n, m) score matrix, QuickGelu is SiLU in one pass, their Gelu takes ha
 from __future__ import annotations
 
 import math
+import mmap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,8 +22,8 @@ from nutshell.weights import Tensor
 Array = npt.NDArray[Any]
 Value = Any  # An onnx_ir.Value; onnx_ir is not type-checked here.
 
-_CONTRIB = "com.microsoft"
-_OPSETS = {"": 21, _CONTRIB: 1}
+CONTRIB = "com.microsoft"
+_OPSETS = {"": 21, CONTRIB: 1}
 _IR_VERSION = 10  # The one that opset 21 came with.
 _STORED = {
     "F64": ir.DataType.DOUBLE,
@@ -47,6 +48,9 @@ class OnnxOps:
     (array over the bytes, ONNX element type).
     """
 
+    # A map of weights that were made for the graph, of interpreters that make any.
+    made: mmap.mmap | None = None
+
     def __init__(self) -> None:
         self.files: dict[str, memoryview] = {}
         self.arrays: dict[str, tuple[Array, int]] = {}
@@ -62,7 +66,7 @@ class OnnxOps:
 
     def input(self, name: str, given: Input) -> Value:
         """A named input of static shape."""
-        return _value(given.shape, ir.DataType.INT64 if given.integer else ir.DataType.FLOAT, name)
+        return new_value(given.shape, ir.DataType.INT64 if given.integer else ir.DataType.FLOAT, name)
 
     def model(self, name: str, inputs: Mapping[str, Value], outputs: Sequence[Value]) -> bytes:
         """The finished graph, serialized. It is small: no weight is in it."""
@@ -159,17 +163,17 @@ class OnnxOps:
             # Keys after the last query are never seen; ORT would align the mask to them.
             key, value = (self.slice(part, 1, 0, length) for part in (key, value))
         attributes = {"num_heads": heads, "unidirectional": int(causal)}
-        return self._node("MultiHeadAttention", [query, key, value], shape, _CONTRIB, **attributes)
+        return self._node("MultiHeadAttention", [query, key, value], shape, CONTRIB, **attributes)
 
     # -- element by element -------------------------------------------------------------------------
     def silu(self, x: Value) -> Value:
-        return self._node("QuickGelu", [x], self.shape(x), _CONTRIB, alpha=1.0)
+        return self._node("QuickGelu", [x], self.shape(x), CONTRIB, alpha=1.0)
 
     def gelu(self, x: Value) -> Value:
-        return self._node("Gelu", [x], self.shape(x), _CONTRIB)
+        return self._node("Gelu", [x], self.shape(x), CONTRIB)
 
     def quick_gelu(self, x: Value) -> Value:
-        return self._node("QuickGelu", [x], self.shape(x), _CONTRIB, alpha=1.702)
+        return self._node("QuickGelu", [x], self.shape(x), CONTRIB, alpha=1.702)
 
     def relu(self, x: Value) -> Value:
         return self._node("Relu", [x], self.shape(x))
@@ -286,7 +290,7 @@ class OnnxOps:
 
     def _pair(self, operator: str, inputs: Sequence[Value], shape: Shape, **attributes: Any) -> tuple[Value, Value]:
         """A node of two outputs: values, and their places."""
-        outputs = [_value(shape, ir.DataType.FLOAT), _value(shape, ir.DataType.INT64)]
+        outputs = [new_value(shape, ir.DataType.FLOAT), new_value(shape, ir.DataType.INT64)]
         self._nodes.append(ir.node(operator, inputs, attributes, outputs=outputs))
         return outputs[0], outputs[1]
 
@@ -300,7 +304,7 @@ class OnnxOps:
         kind: Any = ir.DataType.FLOAT,
         **attributes: Any,
     ) -> Value:
-        out = _value(shape, kind)
+        out = new_value(shape, kind)
         self._nodes.append(ir.node(operator, inputs, attributes, domain=domain, outputs=[out]))
         return out
 
@@ -317,7 +321,7 @@ class OnnxOps:
         if bias is not None:
             inputs.append(self._float(bias))
         shape = (*self.shape(x)[:-1], weight.shape[0])
-        return self._node("MatMulIntegerToFloat", inputs, shape, _CONTRIB)
+        return self._node("MatMulIntegerToFloat", inputs, shape, CONTRIB)
 
     def _given(self, name: str, array: Array) -> Value:
         """An array made for this graph, handed over beside the stored tensors."""
@@ -357,7 +361,7 @@ class OnnxOps:
                 array = array.copy()
                 location, offset = self._file(array.reshape(-1).view(np.uint8).data), 0
             self.arrays[name] = (array, int(kind))
-            value = _value(tensor.shape, kind, name)
+            value = new_value(tensor.shape, kind, name)
             value.const_value = ir.ExternalTensor(
                 location, offset, tensor.nbytes, kind, shape=ir.Shape(tensor.shape), name=name
             )
@@ -384,11 +388,11 @@ class OnnxOps:
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._constants:
             name = f"constant.{len(self._constants)}"
-            value = _value(array.shape, ir.DataType.from_numpy(array.dtype), name)
+            value = new_value(array.shape, ir.DataType.from_numpy(array.dtype), name)
             value.const_value = ir.tensor(array, name=name)
             self._constants[key] = value
         return self._constants[key]
 
 
-def _value(shape: Shape, kind: Any, name: str | None = None) -> Value:
+def new_value(shape: Shape, kind: Any, name: str | None = None) -> Value:
     return ir.Value(name=name, shape=ir.Shape(shape), type=ir.TensorType(kind))

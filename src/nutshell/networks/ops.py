@@ -13,13 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from nutshell.errors import Shape
 from nutshell.weights import Tensor, Weights
+
+if TYPE_CHECKING:
+    from nutshell.networks.strips import Strips
 
 T = TypeVar("T")
 
@@ -219,7 +222,7 @@ class Network:
 
     `run(ops, weights, inputs)` returns the output value, or a tuple of them where `outputs` names several. part: whose
     weights it reads and what it does ("vae_decoder"). name: that, with any setting that changes the graph
-    ("text_encoder 11 layers").
+    ("text_encoder 11 layers"). strips: how it runs in less memory, strip by strip; None where it cannot or need not.
     """
 
     part: str
@@ -227,6 +230,7 @@ class Network:
     inputs: Mapping[str, Input]
     run: Callable[[Ops[Any], Weights, Mapping[str, Any]], Any]
     outputs: tuple[str, ...] = ("output",)
+    strips: Strips | None = None
 
     def results(self, ops: Ops[Any], weights: Weights, inputs: Mapping[str, Any]) -> tuple[Any, ...]:
         """Run it: its outputs in the order of their names."""

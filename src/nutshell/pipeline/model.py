@@ -12,10 +12,11 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+from PIL.Image import Image
 
 from nutshell import __version__
 from nutshell.engines import NAMES, Engine, open_engine
-from nutshell.errors import EngineUnavailable, ModelNotFound, NotEnoughMemory, UsageError
+from nutshell.errors import EngineUnavailable, MemoryPressure, ModelNotFound, NotEnoughMemory, UsageError
 from nutshell.language import Text, tr
 from nutshell.machine import Machine, PeakMeter, kernel_cpu, lack, probe, probe_processor
 from nutshell.networks.autoencoder_tiny import AutoencoderTinyConfig
@@ -34,6 +35,7 @@ from nutshell.pipeline.pixels import fitted_size
 from nutshell.pipeline.preview import TinyPreview
 from nutshell.pipeline.request import Request
 from nutshell.pipeline.stages import Rewrite, Stages, Tap
+from nutshell.pipeline.strain import Watch
 from nutshell.pipeline.tiny_vae import TinyWay, choose_vae, tiny_vae
 from nutshell.plan import EIGHT_BITS, Need, Plan, Planner, installed_engines
 from nutshell.quantization import DEFAULT_DB
@@ -133,7 +135,7 @@ def load(
     return Model(
         facts,
         tokenizer,
-        Kit(facts, Stages(engines, parts, rewrite, tap, small), text.weights, extra, preview),
+        Kit(facts, Stages(engines, parts, rewrite, tap, small, Watch()), text.weights, extra, preview),
         parts,
         planner,
         engines,
@@ -192,9 +194,8 @@ class Model:
         begun, meter = time.perf_counter(), PeakMeter()
         order = self._order(request)
         self._tell(order.notices)
-        plan, kit = self._way(order)
         clock = StepClock(on_step)
-        for seed, image in draw(order, plan, kit, clock):
+        for seed, image, plan in self._drawn(order, clock):
             parameters = self._parameters(order, plan, seed)
             peak = meter.bytes()
             self._note(plan, peak, clock, order.savings.even)
@@ -240,6 +241,25 @@ class Model:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _drawn(self, order: Order, clock: StepClock) -> Iterator[tuple[int, Image, Plan]]:
+        """Every picture with its seed and the plan that drew it. Where memory becomes too short while stages are
+        loaded, what is left is drawn by a leaner plan, and so is everything after."""
+        plan, kit = self._way(order)
+        done = 0
+        while done < order.request.count:
+            try:
+                for seed, image in draw(order.after(done), plan, kit, clock):
+                    done += 1
+                    yield seed, image, plan
+            except MemoryPressure as error:
+                kit.stages.close()
+                self._planner = self._planner.under(plan.need_bytes)
+                try:
+                    plan, kit = self._way(order)
+                except NotEnoughMemory:
+                    raise error from None
+                self._tell((tr("{problem}; drawing goes on in less memory, and takes longer", problem=error.message),))
 
     def _way(self, order: Order, eight_bits: bool | None = None) -> tuple[Plan, Kit]:
         """The plan of an order, and what it draws with: the tiny autoencoder where only that fits."""

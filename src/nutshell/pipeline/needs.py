@@ -8,6 +8,7 @@ from typing import Any
 
 from nutshell.catalogue import ModelCard
 from nutshell.engines.cost import CostOps, price
+from nutshell.engines.strips import price_strips
 from nutshell.errors import UnsupportedModel
 from nutshell.language import tr
 from nutshell.networks.autoencoder_kl import AutoencoderKLConfig
@@ -131,6 +132,7 @@ def _need(model: str, recipe: Recipe, needed: Mapping[str, Network], weights: Ma
 
 def _stage(name: str, network: Network, weights: Weights, recipe: Recipe) -> StageNeed:
     cost = price(network, weights)
+    strips = price_strips(network.strips, weights) if network.strips is not None else None
     return StageNeed(
         name,
         cost.parameters,
@@ -142,6 +144,8 @@ def _stage(name: str, network: Network, weights: Weights, recipe: Recipe) -> Sta
         cost.linear_parameters,
         # Where features are reused, both networks of the denoiser are in use at once.
         with_previous=name == "unet_outer",
+        strip_bytes=strips.peak_activation_bytes if strips is not None else 0,
+        strip_operations=strips.operations if strips is not None else 0,
     )
 
 

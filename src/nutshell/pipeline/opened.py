@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 from nutshell.engines import Engine, open_engine
 from nutshell.engines.compile_cache import CompileCache
@@ -31,14 +32,14 @@ class Engines:
             return self._caching
         key = (plan.engine_name, plan.lean)
         if key not in self._open:
-            self._open[key] = _lean() if plan.lean else open_engine(plan.engine_name)
+            self._open[key] = _lean(plan.scratch) if plan.lean else open_engine(plan.engine_name)
         return self._open[key]
 
 
-def _lean() -> Engine:
+def _lean(scratch: Path | None) -> Engine:
     from nutshell.engines.onnx_engine import OnnxEngine
 
-    return OnnxEngine(lean=True)
+    return OnnxEngine(lean=True, scratch=scratch)
 
 
 def _caching(cache: CompileCache) -> Engine:

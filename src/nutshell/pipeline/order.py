@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nutshell.language import Text, tr
@@ -43,6 +43,12 @@ class Order:
     def guided(self) -> bool:
         """Whether each step takes a second pass without the prompt."""
         return self.prompts.negative is not None
+
+    def after(self, pictures: int) -> Order:
+        """What is left when so many are done; one at least."""
+        return replace(
+            self, request=replace(self.request, count=self.request.count - pictures), seed=self.seed + pictures
+        )
 
     @property
     def notices(self) -> tuple[Text, ...]:

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nutshell.engines import Engine, Session
+from nutshell.engines.onnx_engine import OnnxSession
+from nutshell.engines.strips import StripSession
 from nutshell.errors import NutshellError
 from nutshell.networks.ops import Network
 from nutshell.pipeline.eight_bits import EightBits
 from nutshell.pipeline.opened import Engines
 from nutshell.pipeline.page_window import page_window
+from nutshell.pipeline.strain import CALM, Watch
 from nutshell.plan import Plan, arithmetic
 from nutshell.weights import Part
 
 Array = npt.NDArray[Any]
 
 # Everything that makes a session another one: the graph, its sizes, and how it computes.
-_Key = tuple[str, tuple[tuple[int, ...], ...], tuple[str, str, bool, str, int | None]]
+_Key = tuple[str, tuple[tuple[int, ...], ...], tuple[str, str, bool, bool, str, int | None]]
 
 # Compilations beside that of the stage that is waited for: parts of each run on one core.
 _AT_ONCE = 2
@@ -50,20 +53,24 @@ class Stages:
         rewrite: Rewrite | None = None,
         tap: Tap | None = None,
         eight_bits: EightBits = _NOTHING,
+        watch: Watch = CALM,
     ) -> None:
-        """`parts`: by `Network.part` ("text_encoder", "unet", "unet_outer", "vae_decoder", "vae_encoder")."""
+        """`parts`: by `Network.part` ("text_encoder", "unet", "unet_outer", "vae_decoder", "vae_encoder"). watch:
+        looks at the machine while weights are copied; with MemoryPressure an `open` gives up.
+        """
         self._engines = engines
         self._parts = parts
         self._rewrite = rewrite
         self._tap = tap
         self._eight_bits = eight_bits
+        self._watch = watch
         self._kept: dict[str, tuple[_Key, Session]] = {}
         self._coming: dict[str, tuple[_Key, Future[Session]]] = {}
         self._worker: ThreadPoolExecutor | None = None
 
     def over(self, parts: Mapping[str, Part]) -> Stages:
         """Stages of their own over other parts, by the same engines."""
-        return Stages(self._engines, parts, self._rewrite, self._tap)
+        return Stages(self._engines, parts, self._rewrite, self._tap, watch=self._watch)
 
     @contextmanager
     def open(self, network: Network, plan: Plan) -> Iterator[Session]:
@@ -73,15 +80,23 @@ class Stages:
         # seed would more often draw a picture of other last bits.
         wait([coming for _, coming in self._coming.values()])
         try:
-            with self._within(plan, network.part):
+            with self._within(plan, network.part, session):
                 yield session if self._tap is None else Tapped(session, network.part, self._tap)
         finally:
             if plan.staged:
                 self._drop(network.part)
 
-    def _within(self, plan: Plan, part: str) -> AbstractContextManager[None]:
+    def _within(self, plan: Plan, part: str, session: Session) -> AbstractContextManager[None]:
         """Weights that are used in place take no more than the plan's ceiling leaves."""
-        return page_window(plan.ceiling_bytes, self._parts[part].release) if plan.lean else nullcontext()
+        if not plan.lean:
+            return nullcontext()
+
+        def release() -> None:
+            self._parts[part].release()
+            if isinstance(session, OnnxSession):
+                session.release()
+
+        return page_window(plan.ceiling_bytes, release)
 
     def ahead(self, network: Network, plan: Plan) -> None:
         """Begin to compile `network` while others are compiled, where the plan has room for that.
@@ -120,10 +135,21 @@ class Stages:
 
     def _compile(self, engine: Engine, network: Network, plan: Plan) -> Session:
         part = self._parts[network.part]
-        if self._rewrite is not None:
-            network = self._rewrite(network)
-        network = self._eight_bits.applied(network, plan.precision, part)
-        session = engine.compile(network, part.weights, arithmetic(plan.precision, engine.precisions), plan.threads)
+
+        def prepared(network: Network) -> Network:
+            if self._rewrite is not None:
+                network = self._rewrite(network)
+            return self._eight_bits.applied(network, plan.precision, part)
+
+        precision = arithmetic(plan.precision, engine.precisions)
+        if plan.strips and network.strips is not None:
+            return StripSession(engine, network.strips, part.weights, prepared, precision, plan.threads)
+        with ExitStack() as unless_kept:
+            # Weights in place are read again from the disk by design, and take no more than is there.
+            with (CALM if plan.lean else self._watch).over(part.file_bytes, part.release):
+                session = engine.compile(prepared(network), part.weights, precision, plan.threads)
+                unless_kept.callback(session.close)
+            unless_kept.pop_all()
         # The engine has made its own copy by now; the file's pages can go until they are read again.
         part.release()
         return session
@@ -174,4 +200,4 @@ class Tapped:
 
 def _key_of(network: Network, plan: Plan) -> _Key:
     shapes = tuple(given.shape for given in network.inputs.values())
-    return network.name, shapes, (plan.engine, plan.device, plan.lean, plan.precision, plan.threads)
+    return network.name, shapes, (plan.engine, plan.device, plan.lean, plan.strips, plan.precision, plan.threads)

@@ -16,7 +16,7 @@ from nutshell.plan.seconds import Seconds, predicted_seconds
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to run: an engine on a device, in a precision, stages resident or one at a time.
+    """One way to run: an engine on a device, in a precision, stages resident or one at a time, whole or in strips.
 
     memory, seconds: predicted, with `ratio`, what runs have taught, in them; key: under which it is kept.
     """
@@ -28,9 +28,14 @@ class Candidate:
     seconds: Seconds
     key: str
     ratio: Ratio
+    strips: bool = False
 
     @property
     def words(self) -> Text:
+        return tr("{way}, the autoencoder in strips", way=self._way) if self.strips else self._way
+
+    @property
+    def _way(self) -> Text:
         if self.staged:
             return tr("{engine}, {precision}, one stage at a time", engine=self.offer.words, precision=self.precision)
         return tr("{engine}, {precision}, all stages loaded", engine=self.offer.words, precision=self.precision)
@@ -59,11 +64,12 @@ def _taught(offers: Sequence[Offer], need: Need, ratios: Ratios) -> tuple[dict[s
     slower: dict[str, float] = {}
     for offer in offers if need.model else ():
         for name in offer.precisions:
-            key = ratio_key(need.model, offer.words, name, need.size_class)
-            found = ratios.found(key)
-            if found is not None:
-                taught[key] = found
-                slower[offer.device] = max(found.seconds, slower.get(offer.device, 0.0))
+            for strips in _cuts(offer, need):
+                key = _key(need, offer, name, strips)
+                found = ratios.found(key)
+                if found is not None:
+                    taught[key] = found
+                    slower[offer.device] = max(found.seconds, slower.get(offer.device, 0.0))
     return taught, slower
 
 
@@ -86,22 +92,27 @@ def _ways(
         if name == "int8" and not need.eight_bits:
             rejected.append(Rejected(_way(offer, name), need.no_eight_bits))
             continue
-        key = ratio_key(need.model, offer.words, name, need.size_class)
-        ratio = taught.get(key) or Ratio(seconds=slower.get(offer.device, 1.0))
-        speed = predicted_seconds(need.stages, need.steps, offer, name, offer.rates or rates, rates)
-        for staged in (True,) if offer.staged_only else (False, True):
-            memory = peak_memory(need.stages, offer, name, staged, held_bytes)
-            yield Candidate(
-                offer,
-                name,
-                staged,
-                replace(memory, need_bytes=int(memory.need_bytes * ratio.memory)),
-                Seconds(
-                    speed.load, speed.step * ratio.seconds, speed.load + (speed.total - speed.load) * ratio.seconds
-                ),
-                key,
-                ratio,
+        for strips in _cuts(offer, need):
+            key = _key(need, offer, name, strips)
+            ratio = taught.get(key) or Ratio(seconds=slower.get(offer.device, 1.0))
+            stages = tuple(stage.in_strips for stage in need.stages) if strips else need.stages
+            speed = predicted_seconds(stages, need.steps, offer, name, offer.rates or rates, rates)
+            seconds = Seconds(
+                speed.load, speed.step * ratio.seconds, speed.load + (speed.total - speed.load) * ratio.seconds
             )
+            for staged in (True,) if offer.staged_only else (False, True):
+                memory = peak_memory(stages, offer, name, staged, held_bytes)
+                memory = replace(memory, need_bytes=int(memory.need_bytes * ratio.memory))
+                yield Candidate(offer, name, staged, memory, seconds, key, ratio, strips)
+
+
+def _cuts(offer: Offer, need: Need) -> tuple[bool, ...]:
+    """Whole, and strip by strip too where that may be what memory asks for: weights in place are there for no else."""
+    return (False, True) if offer.lean and any(stage.strip_bytes for stage in need.stages) else (False,)
+
+
+def _key(need: Need, offer: Offer, precision: str, strips: bool) -> str:
+    return ratio_key(need.model, f"{offer.words}{' strips' if strips else ''}", precision, need.size_class)
 
 
 def _way(offer: Offer, precision: str) -> Text:

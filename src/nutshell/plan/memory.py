@@ -13,6 +13,9 @@ VALUE_BYTES = {"f32": 4, "f16": 2, "bf16": 2, "int8": 1}
 # So much of a file is in memory at most while its weights are quantized; then its pages are handed back.
 QUANTIZED_AT_ONCE = 64_000_000
 
+# A layer in eight bits on its way to a file, and a piece of it in float32.
+_QUANTIZING_BYTES = 90_000_000
+
 # What every loaded stage takes beside its weights: the graph, buffers of the runtime.
 _STAGE_BYTES = 15_000_000
 # PyTorch's context on a card, which is none of the process's own memory.
@@ -112,12 +115,15 @@ def _most_of(stages: tuple[StageNeed, ...], habit: Habit, offer: Offer, precisio
     for stage in stages:
         weights = weight_bytes(stage, precision, arithmetic)
         mapped = stage.weight_bytes - _spare(stage, habit) if habit.mapped else 0
-        made = _made_bytes(stage, precision)
+        # With weights in place, those too lie in a file.
+        made = 0 if habit.window else _made_bytes(stage, precision)
         kept = weights * habit.packed + made + _STAGE_BYTES + mapped
         read = mapped if habit.mapped else stage.weight_bytes
         if precision == "int8":
             read = min(read, QUANTIZED_AT_ONCE)
         making = weights * habit.making + made + _STAGE_BYTES + (read if stored else 0)
+        if habit.window and precision == "int8":
+            making += _QUANTIZING_BYTES
         # Between the layers of an int8 network values go in half precision or float32; the larger is reckoned.
         running = (
             stage.activation_bytes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nutshell.language import Text, tr
 
@@ -16,7 +16,8 @@ class StageNeed:
     weight_bytes: as stored. activation_bytes: the most that is alive at once, in float32. operations: of one pass,
     a multiply-add counted as two. passes: for one picture. nodes: of its graph. linear_parameters: those of
     `parameters` in the weights of linears. with_previous: it is in use together with the stage before it, also where
-    each is freed before the next.
+    each is freed before the next. strip_bytes, strip_operations: activation_bytes and operations where it runs strip
+    by strip; 0 where it cannot.
     """
 
     name: str
@@ -28,6 +29,15 @@ class StageNeed:
     nodes: int = 0
     linear_parameters: int = 0
     with_previous: bool = False
+    strip_bytes: int = 0
+    strip_operations: int = 0
+
+    @property
+    def in_strips(self) -> StageNeed:
+        """What it needs strip by strip; itself where it cannot run so."""
+        if not self.strip_bytes:
+            return self
+        return replace(self, activation_bytes=self.strip_bytes, operations=self.strip_operations)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from nutshell.language import Text, tr
 from nutshell.machine import Disk, Gpu, Lack, Machine, lack
@@ -41,8 +42,9 @@ class Offer:
 
     memory_bytes: free memory of the device; None where it is the machine's own. rates: None for the processor's.
     staged_only: the device is too small for more than one stage. lean: weights are used in place, not repacked.
-    title: the device, for people: a card's name, or a Text. times: of a pass by precision, over OpenVINO's in f32,
-    where the table of instruction sets has them for this engine.
+    scratch: with them, the folder for eight-bit weights, which no file has. title: the device, for people: a card's
+    name, or a Text. times: of a pass by precision, over OpenVINO's in f32, where the table of instruction sets has them
+    for this engine.
     """
 
     engine: str
@@ -54,6 +56,7 @@ class Offer:
     rates: Rates | None = None
     staged_only: bool = False
     lean: bool = False
+    scratch: Path | None = None
     times: Mapping[str, float] = field(default_factory=dict)
 
     def arithmetic(self, precision: str) -> str:
@@ -91,11 +94,14 @@ class Rejected:
 
 
 def find_offers(
-    machine: Machine, installed: Installed, disk: Disk | None = None
+    machine: Machine, installed: Installed, disk: Disk | None = None, scratch: Path | None = None
 ) -> tuple[tuple[Offer, ...], tuple[Rejected, ...]]:
-    """Every engine on every device it could compute on, and the devices that none can use."""
+    """Every engine on every device it could compute on, and the devices that none can use.
+
+    disk: that models are read from. scratch: a folder on one for weights that are made, None where there is none.
+    """
     missing = lack(machine, "openvino", installed.openvino)
-    offers = list(_on_processor(machine, installed, missing))
+    offers = list(_on_processor(machine, installed, missing, scratch))
     refused = [] if missing is None else [Rejected("openvino", _lacking(missing))]
     if set_class(machine.cpu) is ARM:
         refused.append(Rejected(tr("{engine}, {precision}", engine="openvino", precision="int8"), NO_INT8_ON_ARM))
@@ -123,7 +129,9 @@ def _lacking(missing: Lack) -> Text:
     return tr("{reason}; --engine openvino tries it all the same", reason=missing.reason)
 
 
-def _on_processor(machine: Machine, installed: Installed, missing: Lack | None) -> Iterator[Offer]:
+def _on_processor(
+    machine: Machine, installed: Installed, missing: Lack | None, scratch: Path | None
+) -> Iterator[Offer]:
     """missing: what OpenVINO needs and this processor lacks."""
     if machine.cpu.architecture in ("x86_64", "aarch64", "") and missing is None:
         yield Offer("openvino", "cpu", processor_precisions(machine), installed.has("openvino"))
@@ -132,11 +140,19 @@ def _on_processor(machine: Machine, installed: Installed, missing: Lack | None) 
         onnx = ("f32", "int8")
         known = {name: row.times for name in onnx if (row := times(machine.cpu, "onnx", name)) is not None}
         yield Offer("onnx", "cpu", onnx, installed.has("onnx"), times=known)
-        yield Offer("onnx", "cpu", ("f32",), installed.has("onnx"), lean=True)
+        # Older versions copy every weight that they are given.
+        made = scratch is not None and _at_least(installed.onnx, (1, 31))
+        in_place = onnx if made else ("f32",)
+        yield Offer("onnx", "cpu", in_place, installed.has("onnx"), lean=True, scratch=scratch)
         yield Offer("torch", "cpu", ("f32",), installed.has("torch"))
     else:
         # No engine is built for 32 bits any more. NumPy draws there, slowly.
         yield Offer("numpy", "cpu", ("f32",), True)
+
+
+def _at_least(version: str, least: tuple[int, ...]) -> bool:
+    numbers = version.split(".")[: len(least)]
+    return all(number.isdecimal() for number in numbers) and tuple(map(int, numbers)) >= least
 
 
 def _unfit(gpu: Gpu, machine: Machine) -> Text | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from nutshell.errors import EngineUnavailable, NotEnoughMemory
 from nutshell.language import Text, tr
@@ -41,7 +42,8 @@ class Plan:
     device_bytes: on a card of its own. ceiling_bytes: what was allowed. step_seconds, load_seconds, picture_seconds:
     predicted; guessed: from the machine's description alone. reasons: one sentence for each choice. rejected: every
     other way. advice: what would be faster if it were installed. overlap: whether there is room to compile
-    all stages at once. key: under which measured figures are kept; ratio:
+    all stages at once. strips: the autoencoder runs strip by strip. scratch: the
+    folder for weights that are made, with `lean`. key: under which measured figures are kept; ratio:
     what they have taught, which is in the predictions.
     """
 
@@ -64,6 +66,8 @@ class Plan:
     rejected: tuple[Rejected, ...] = ()
     advice: tuple[Text, ...] = ()
     overlap: bool = False
+    strips: bool = False
+    scratch: Path | None = None
     key: str = ""
     ratio: Ratio = field(default_factory=Ratio)
 
@@ -156,6 +160,8 @@ def make_plan(
         resident=() if chosen.staged else tuple(stage.name for stage in need.stages),
         rejected=tuple(rejected),
         overlap=_overlaps(chosen, need, ceiling),
+        strips=chosen.strips,
+        scratch=chosen.offer.scratch,
         advice=(_advice(_best(better, offers), chosen),) if better else (),
         key=chosen.key,
         ratio=chosen.ratio,
@@ -175,7 +181,7 @@ def _best(candidates: Sequence[Candidate], offers: Sequence[Offer]) -> Candidate
     """The fastest; of those as fast that of the first offer, which keeps its stages for the next picture."""
     fastest = min(map(_weighed, candidates))
     near = [each for each in candidates if _as_fast(_weighed(each), fastest)]
-    return min(near, key=lambda each: (offers.index(each.offer), each.staged, _weighed(each)))
+    return min(near, key=lambda each: (offers.index(each.offer), each.strips, each.staged, _weighed(each)))
 
 
 def _as_fast(seconds: float, fastest: float) -> bool:
@@ -210,6 +216,8 @@ def _why_not(each: Candidate, chosen: Candidate, ceiling: int, slow: SlowInt8) -
     time = seconds_words(each.seconds.total)
     if not each.offer.installed:
         return tr("not installed (about {time} a picture)", time=time)
+    if each.strips and not chosen.strips:
+        return tr("no need: there is memory for whole pictures")
     if each.staged and not chosen.staged and (each.offer, each.precision) == (chosen.offer, chosen.precision):
         return tr("no need: there is memory for all stages, which the next picture then finds loaded")
     if each.seconds.total > chosen.seconds.total:

@@ -16,6 +16,10 @@ from nutshell.plan.need import Need
 from nutshell.plan.offers import EIGHT_BITS, THE_PROCESSOR, Offer, Rejected, find_offers
 from nutshell.plan.plan import Plan, default_ceiling, make_plan
 from nutshell.plan.rates import Rates, guessed_rates
+from nutshell.plan.scratch import scratch_folder
+
+# Of what a plan needs that was too much: the next one in 70% of it.
+_LESS = 0.7
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Planner:
     ) -> Planner:
         """models: where models lie, whose disk they are read from. folder: of kept figures, None for the user's."""
         disk: Disk | None = machine.disk_of(models) if models is not None and models.is_absolute() else None
-        offers, refused = find_offers(machine, installed, disk)
+        offers, refused = find_offers(machine, installed, disk, scratch_folder(machine))
         rates = kept_rates(rates_key(machine.cpu, installed.openvino), guessed_rates(machine.cpu, disk), folder)
         return Planner(
             machine,
@@ -116,6 +120,10 @@ class Planner:
     def one_stage_at_a_time(self) -> Planner:
         """Never all stages at once, though there were memory for them."""
         return replace(self, offers=tuple(replace(offer, staged_only=True) for offer in self.offers))
+
+    def under(self, need_bytes: int) -> Planner:
+        """For less than a plan needed that turned out to be too much for the machine."""
+        return replace(self, max_memory=min(self.ceiling_bytes, int(_LESS * need_bytes)))
 
     def without(self, engine: str, device: str, why: Text) -> Planner:
         """Without an engine that turned out not to work here."""

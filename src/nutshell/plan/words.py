@@ -38,6 +38,7 @@ def reasons_of(
         _engine_reason(chosen, others),
         _precision_reason(chosen, others),
         _memory_reason(chosen, ceiling, max_memory),
+        *_strips_reason(chosen),
         tr("times are a guess from the machine's description: nutshell bench --quick measures it")
         if guessed
         else tr("times rest on what nutshell bench --quick measured here"),
@@ -74,6 +75,12 @@ def _memory_reason(chosen: Candidate, ceiling: int, max_memory: int | None) -> T
         "all stages stay loaded: the next picture finds them; about {peak} at the peak, {ceiling} allowed ({rule})",
         **values,
     )
+
+
+def _strips_reason(chosen: Candidate) -> tuple[Text, ...]:
+    if not chosen.strips:
+        return ()
+    return (tr("the autoencoder in strips: in one piece it would not fit; the picture is the same, and takes longer"),)
 
 
 def ceiling_words(need: int, max_memory: int | None, usable: int) -> Text:

@@ -21,6 +21,7 @@ from typing import BinaryIO, NoReturn
 
 from nutshell.errors import EngineError, NutshellError
 from nutshell.language import tr
+from nutshell.machine.courtesy import be_polite
 from nutshell.service.sentences import sentence_to_json
 from nutshell.service.worker_frames import Frame, FrameError, read_frame
 from nutshell.service.worker_messages import OUT_OF_MEMORY, fault_frame, read_draw, told_frame
@@ -34,7 +35,10 @@ _OOM_SCORE = 500
 
 def main() -> NoReturn:
     """Draw as the settings on the command line say."""
-    draw_for_parent(Studio(DrawSettings.from_json(json.loads(sys.argv[1]))))
+    settings = DrawSettings.from_json(json.loads(sys.argv[1]))
+    if settings.polite:
+        be_polite()
+    draw_for_parent(Studio(settings))
 
 
 def draw_for_parent(studio: Studio) -> NoReturn:

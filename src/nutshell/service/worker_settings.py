@@ -18,7 +18,8 @@ class DrawSettings:
 
     vae, preview_vae: names, folders or files of autoencoders. embeddings: files of textual inversions. models, store:
     folders in which models are looked for. sticks: on removable drives too. max_memory: bytes. compile_cache: bytes of
-    disk for compiled networks, 0 for none.
+    disk for compiled networks, 0 for none. polite: the process that draws gives way, not the one that
+    answers.
     """
 
     engine: str | None = None
@@ -35,13 +36,14 @@ class DrawSettings:
     models: str | None = None
     store: str | None = None
     sticks: bool = True
+    polite: bool = False
 
     @staticmethod
     def of(settings: Settings) -> DrawSettings:
         """Those of the command line, the environment and config.toml."""
         names = (
             *("engine", "precision", "int8_budget", "threads", "max_memory", "prediction", "vae", "preview_vae"),
-            *("learn", "sticks"),
+            *("learn", "sticks", "polite"),
         )
         given: dict[str, Any] = {name: settings[name] for name in names}
         given |= {name: None if settings[name] is None else str(settings[name]) for name in ("models", "store")}
