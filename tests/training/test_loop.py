@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,20 @@ def test_two_replicas_give_the_gradient_of_the_whole_batch() -> None:
     torch.set_num_threads(threads)
     for one, other in zip(whole.parameters(), split.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad)
+
+
+def test_two_replicas_leave_frozen_weights_alone() -> None:
+    torch.manual_seed(0)
+    whole = torch.nn.Sequential(torch.nn.Linear(1, 4), torch.nn.Linear(4, 1))
+    whole[0].requires_grad_(False)
+    split = copy.deepcopy(whole)
+    batch = line(0.0)
+    squared_error(whole, batch).backward()
+    threads = torch.get_num_threads()
+    Replicas(split, 2).backward(squared_error, batch)
+    torch.set_num_threads(threads)
+    torch.testing.assert_close(split[1].weight.grad, whole[1].weight.grad)
+    assert split[0].weight.grad is None
 
 
 def test_training_learns_saves_and_resumes(tmp_path: Path) -> None:
