@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from bench.packages import python_path
 from bench.peers import Job
 from bench.worker import MARK
 
@@ -25,13 +26,14 @@ class NotMeasured(Exception):
 class Worker:
     """A started worker. Leaving the `with` ends it."""
 
-    def __init__(self, task: str, job: Job, steps: int = 0) -> None:
+    def __init__(self, task: str, job: Job, steps: int = 0, config: str = "") -> None:
+        """config: Nutshell's file of settings, beside which calibration cards are looked for; "" for none."""
         environment = {
             **os.environ,
-            "PYTHONPATH": os.pathsep.join((str(_REPOSITORY / "src"), str(_REPOSITORY))),
+            "PYTHONPATH": python_path(),
             "HF_HUB_OFFLINE": "1",
             "TRANSFORMERS_OFFLINE": "1",
-            "NUTSHELL_CONFIG": "",
+            "NUTSHELL_CONFIG": config,
         }
         self._begun = time.perf_counter()
         self._process = subprocess.Popen(
