@@ -51,7 +51,8 @@ class Runner:
         path = Path(self._job.folder)
         here = find_card(path, open_checkpoint(path))
         if here.card is None:
-            raise RuntimeError("there is no calibration card for this model")
+            why = here.problem.message if here.problem else "none was made"
+            raise RuntimeError(f"there is no calibration card for this model: {why}")
         return eight_bits(here.card, 1.0, probe(gpus=False).cpu, None)
 
     def step(self) -> float:

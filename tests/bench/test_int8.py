@@ -12,6 +12,7 @@ from bench import cards, int8
 from bench.entries import Entry, Journal, read_entries
 from bench.int8_report import NNCF, OURS, goals, lines_of, title_of
 from bench.models import SPECS, build
+from bench.runs import Memory, Ran
 from nutshell.engines import open_engine
 from nutshell.networks.unet import denoiser
 from nutshell.pipeline.cards import FILE
@@ -92,8 +93,7 @@ def write_card(folder: Path) -> None:
         random = np.random.default_rng(0)
         session(**{name: random.standard_normal(given.shape, np.float32) for name, given in network.inputs.items()})
         layers = {name: CardLayer(scale, 30.0, 1.0) for name, scale in scales_of(record).items()}
-        made = Made(
-            prompts="", pictures=1, width=64, height=64, steps=1, guidance=1.0, compared=1, engine="numpy"
+        made = Made(prompts="0" * 64, pictures=1, width=64, height=64, steps=1, guidance=1.0, compared=1, engine="numpy"
         )  # fmt: skip
         parts = {"unet": CardPart(fingerprint(part.weights), layers)}
         CalibrationCard("miniature", made, parts, (CurvePoint(0, 30.0),)).write(folder / FILE)
@@ -106,8 +106,8 @@ def test_rows_of_a_miniature_model(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     # Otherwise the worker would look beside the settings of real runs.
     monkeypatch.setattr(int8, "CARDS", tmp_path / "state")
     write_card(build(SPECS["miniature"], tmp_path / "miniature-f16-tiny", vae="tiny"))
-    titles = "nutshell int8,nutshell f32,nncf"
-    monkeypatch.setattr(int8, "ROWS", (*int8.ROWS, int8.Row("nncf nowhere", "nobody", "int8")))
+    titles = "nutshell int8,nutshell f32,lost"
+    monkeypatch.setattr(int8, "ROWS", (*int8.ROWS, int8.Row("lost", "nobody", "int8")))
     given = ["--quick", "--rows", titles, "--out", str(tmp_path), "--name", "run", "--rounds", "2", "--loads", "2"]
     assert int8.main([*given, "--threads", "1"]) == 0
     found = {title: entry for title, entry in kept(tmp_path / "run.json").items() if entry.reason is None}
@@ -116,7 +116,7 @@ def test_rows_of_a_miniature_model(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert len(entry.samples["pass_seconds"]) == len(entry.samples["load_seconds"]) == 2
         assert 0 < min(entry.samples["anonymous_bytes"]) < entry.values["peak_bytes"]
         assert min(entry.samples["load_seconds"]) > min(entry.samples["pass_seconds"])
-    lost = kept(tmp_path / "run.json")["miniature 64: nncf nowhere"]
+    lost = kept(tmp_path / "run.json")["miniature 64: lost"]
     assert lost.reason is not None
     assert "nobody" in lost.reason
     assert "| nutshell int8 |" in (tmp_path / "run.md").read_text()
@@ -132,10 +132,10 @@ def test_a_card_is_made_by_the_command(tmp_path: Path, monkeypatch: pytest.Monke
     """What is run, without running it."""
     ran: list[tuple[list[str], Path | None]] = []
 
-    def run(words: list[str], home: Path | None = None) -> cards.Ran:
+    def run(words: list[str], home: Path | None = None) -> Ran:
         ran.append((words, home))
         curve = '{"layers": 3, "curve": [{"kept": 0, "db": 36.0}]}'
-        return cards.Ran(curve, 2.0, cards.Memory(5, 3, 2, [4]))
+        return Ran(curve, 2.0, Memory(5, 3, 2, [4]))
 
     monkeypatch.setattr(cards, "WORK", tmp_path)
     monkeypatch.setattr(cards, "run", run)
