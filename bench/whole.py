@@ -163,6 +163,8 @@ def _prepare(journal: Journal, options: argparse.Namespace) -> None:
     if not has_card(options.model):
         calibrated(journal, options.model, Calibration(min(side, 256), 2), options.threads)
     wanted = {row.peer for row in ROWS if _wanted(row, options)}
+    if "sdcpp" in wanted or options.savings:
+        folder_of(options.model, vae="kl")
     if wanted & {"genai", "plain_loop"}:
         for module in ("bench.export", "bench.export_int8"):
             _say(f"{module}: {folder.name}")
