@@ -28,6 +28,7 @@ from bench.peers import Job
 from bench.process import NotMeasured, Worker
 from bench.quality import Way, drawn_and_judged
 from bench.runs import CARDS
+from nutshell.weights import open_checkpoint
 
 RESULTS = Path(__file__).parent / "results"
 # Pictures of the built-in model are compared after so few steps, as the mark has it.
@@ -96,6 +97,7 @@ def _passes(
         live: dict[str, Worker] = {}
         for title, row in titles.items():
             with _reason(fresh[title]):
+                _check_room(folder, bool(live))
                 worker = stack.enter_context(_worker(row, folder, side, options.threads))
                 loaded = worker.answer()
                 _keep_load(fresh[title], loaded)
@@ -114,6 +116,15 @@ def _passes(
         for _ in range(options.loads - 1 if titles[title].peer == "nutshell" else 0):
             with _reason(fresh[title]), _worker(titles[title], folder, side, options.threads) as worker:
                 _keep_load(fresh[title], worker.answer())
+
+
+def _check_room(folder: Path, beside: bool) -> None:
+    """Raise NotMeasured where one row more might need what there is not; the first one may try."""
+    with open_checkpoint(folder).open("unet") as part:
+        parameters = sum(tensor.size for tensor in part.weights.tensors())
+    # Nutshell's f32 row, the largest that comes late: weights repacked, and as they lie in the file.
+    if beside and psutil.virtual_memory().available < 6 * parameters + 2**30:
+        raise NotMeasured("memory does not hold it beside the other rows: run it by itself with --rows")
 
 
 def _worker(row: Row, folder: Path, side: int, threads: int) -> Worker:
