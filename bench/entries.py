@@ -10,6 +10,7 @@ import json
 import statistics
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ class Entry:
     """One row. values: by a name that ends in its unit; samples: one of every round, by such names.
 
     words: what else there is to say, by name. reason: why there is no measurement. load_average: of the machine, just
-    before: what else it did.
+    before: what else it did. turn: when it was begun; rows that took turns have the same.
     """
 
     values: dict[str, float] = field(default_factory=dict)
@@ -33,6 +34,7 @@ class Entry:
     words: dict[str, str] = field(default_factory=dict)
     reason: str | None = None
     load_average: float = 0.0
+    turn: str = ""
 
     def get(self, name: str) -> float | None:
         """A value, or the median of its samples; None where there is none."""
@@ -43,8 +45,11 @@ class Entry:
 
 
 def ratio(ours: Entry | None, theirs: Entry | None, name: str) -> float | None:
-    """Our samples by theirs, the median over the rounds: what slows the machine down slows both."""
-    if ours is None or theirs is None:
+    """Our samples by theirs, the median over the rounds: what slows the machine down slows both.
+
+    None where they did not take turns.
+    """
+    if ours is None or theirs is None or ours.turn != theirs.turn:
         return None
     pairs = zip(ours.samples.get(name, ()), theirs.samples.get(name, ()), strict=False)
     found = [mine / other for mine, other in pairs]
@@ -80,7 +85,8 @@ class Journal:
         wanted = list(titles)
         if all(title in self.entries and self.entries[title].reason is None for title in wanted):
             return {title: self.entries[title] for title in wanted}
-        fresh = {title: Entry(load_average=machine.load_average()) for title in wanted}
+        turn = datetime.now(timezone.utc).isoformat()
+        fresh = {title: Entry(load_average=machine.load_average(), turn=turn) for title in wanted}
         try:
             measure(fresh)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong becomes a visible row, and the others go on

@@ -97,3 +97,16 @@ def test_a_ratio_pairs_the_rounds() -> None:
     assert ratio(ours, theirs, "s") == 2.0
     assert ratio(ours, Entry(), "s") is None
     assert ratio(None, theirs, "s") is None
+
+
+def test_rows_that_did_not_take_turns_have_no_ratio(tmp_path: Path) -> None:
+    run = Run(tmp_path / "rows.json")
+
+    def measure(fresh: dict[str, Entry]) -> None:
+        for entry in fresh.values():
+            entry.samples["s"] = [2.0]
+
+    together = run.journal.rows(["a", "b"], measure)
+    alone = run.journal.rows(["c"], measure)
+    assert ratio(together["a"], together["b"], "s") == 1.0
+    assert ratio(together["a"], alone["c"], "s") is None
