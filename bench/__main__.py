@@ -1,4 +1,8 @@
-"""Measure: `python -m bench --quick`, `--models tiny-sd,sd15 --sizes 256,512`, `--model artist`, `service`, `isa`."""
+"""Measure: `python -m bench --quick`, `--models tiny-sd,sd15 --sizes 256,512`, `--model artist-turbo`.
+
+Others by name: `service`, `isa`, `int8`, `lean`, `whole`, and `readme`, which makes the README's tables of what they
+found.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,12 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from importlib import import_module
 from pathlib import Path
 
 import psutil
 
-from bench import isa, machine, report, service
+from bench import machine, report
 from bench.assemble import assemble
 from bench.command import TITLE, CommandFigures, measure_command
 from bench.install_size import installed_bytes
@@ -24,14 +29,15 @@ from nutshell.store import find
 from nutshell.weights import open_checkpoint
 
 RESULTS = Path(__file__).parent / "results"
+_OTHERS = ("service", "isa", "int8", "lean", "whole", "readme")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
-    if words[:1] == ["service"]:
-        return service.main(words[1:])
-    if words[:1] == ["isa"]:
-        return isa.main(words[1:])
+    if words and words[0] in _OTHERS:
+        # Loaded only when asked for: each has needs of its own.
+        found: int = import_module(f"bench.{words[0]}").main(words[1:])
+        return found
     options = _options(arguments)
     rows = chosen(options.engines, "avx512_bf16" in _flags() or "amx_bf16" in _flags())
     about = machine.describe()

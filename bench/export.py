@@ -38,6 +38,7 @@ def export(folder: Path, side: int) -> Path:
     )
     for part, source in (("unet", "unet"), ("text_encoder", "text_encoder"), ("vae_decoder", "vae")):
         shutil.copy(folder / source / "config.json", target / part / "config.json")
+    _disguise(target / "vae_decoder" / "config.json")
     shutil.copytree(folder / "scheduler", target / "scheduler")
     index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     # It knows the full autoencoder's name only, and reads no null.
@@ -45,6 +46,13 @@ def export(folder: Path, side: int) -> Path:
     index = {name: entry for name, entry in index.items() if entry != [None, None]}
     (target / "model_index.json").write_text(json.dumps(index), encoding="utf-8")
     return target
+
+
+def _disguise(path: Path) -> None:
+    """It counts the full autoencoder's blocks to learn how far latents are enlarged, and divides by what it finds."""
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config.setdefault("block_out_channels", config.get("decoder_block_out_channels"))
+    path.write_text(json.dumps(config), encoding="utf-8")
 
 
 def _save(model: openvino.Model, inputs: list[str], outputs: list[str], folder: Path) -> None:

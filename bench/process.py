@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
+from bench.packages import python_path
 from bench.peers import Job
 from bench.worker import MARK
 
@@ -32,7 +33,7 @@ class Child:
         """given: its argument, as JSON. variables: of its environment, beside the usual ones."""
         environment = {
             **os.environ,
-            "PYTHONPATH": os.pathsep.join((str(_REPOSITORY / "src"), str(_REPOSITORY))),
+            "PYTHONPATH": python_path(),
             "HF_HUB_OFFLINE": "1",
             "TRANSFORMERS_OFFLINE": "1",
             "NUTSHELL_CONFIG": "",
@@ -94,5 +95,6 @@ class Child:
 class Worker(Child):
     """A started `bench.worker`."""
 
-    def __init__(self, task: str, job: Job, steps: int = 0) -> None:
-        super().__init__("bench.worker", {"task": task, "steps": steps, **asdict(job)})
+    def __init__(self, task: str, job: Job, steps: int = 0, config: str = "") -> None:
+        """config: Nutshell's file of settings, beside which calibration cards are looked for; "" for none."""
+        super().__init__("bench.worker", {"task": task, "steps": steps, **asdict(job)}, {"NUTSHELL_CONFIG": config})

@@ -46,6 +46,11 @@ def open_peer(job: Job) -> Peer:
     return peer
 
 
-def export_folder(folder: Path) -> Path:
-    """Where a model's OpenVINO export lies, for openvino-genai."""
-    return folder.with_name(folder.name + "-openvino")
+def export_folder(folder: Path, precision: str = "") -> Path:
+    """Where a model's OpenVINO export lies, for openvino-genai. precision: "int8" for NNCF's."""
+    return folder.with_name(folder.name + "-openvino" + ("-int8" if precision == "int8" else ""))
+
+
+def full_sibling(folder: Path) -> Path:
+    """The same model with the full autoencoder, of one that was built with the tiny one."""
+    return folder.with_name(folder.name.removesuffix("-tiny") + "-kl")

@@ -83,16 +83,10 @@ class Runner:
         return Image.fromarray((pixels.transpose(1, 2, 0) * 127.5 + 127.5).clip(0, 255).round().astype(np.uint8))
 
     def _compiled(self, model: Any) -> Any:
-        return self._core.compile_model(
-            model,
-            "CPU",
-            {
-                "INFERENCE_PRECISION_HINT": self._job.precision,
-                "PERFORMANCE_HINT": "LATENCY",
-                "NUM_STREAMS": 1,
-                "INFERENCE_NUM_THREADS": self._job.threads,
-            },
-        )
+        # Without a hint it takes bfloat16 where the processor has it.
+        hint = {} if self._job.precision == "int8" else {"INFERENCE_PRECISION_HINT": self._job.precision}
+        settings = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": self._job.threads}
+        return self._core.compile_model(model, "CPU", {**hint, **settings})
 
 
 def convert_unet(folder: str | Path, side: int, static: bool = True) -> tuple[Any, tuple[torch.Tensor, ...]]:

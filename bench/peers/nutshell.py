@@ -11,8 +11,12 @@ import numpy as np
 import nutshell
 from bench.peers import PROMPT, SCHEDULER, SEED, Job
 from nutshell.engines import Session, open_engine
+from nutshell.machine import probe
 from nutshell.networks.unet import denoiser
+from nutshell.pipeline.cards import find_card
+from nutshell.pipeline.eight_bits import EightBits, eight_bits
 from nutshell.pipeline.facts import read_unet
+from nutshell.plan import arithmetic
 from nutshell.weights import Part, open_checkpoint
 
 
@@ -32,10 +36,24 @@ class Runner:
         self._inputs = {
             name: random.standard_normal(given.shape).astype(np.float32) for name, given in network.inputs.items()
         }
-        self._session = open_engine(job.engine).compile(network, self._part.weights, job.precision, job.threads)
+        engine = open_engine(job.engine)
+        network = self._eight_bits().applied(network, job.precision, self._part)
+        kind = arithmetic(job.precision, engine.precisions)
+        self._session = engine.compile(network, self._part.weights, kind, job.threads)
         # As nutshell.pipeline.stages does after it has compiled.
         self._part.release()
         self._session(**self._inputs)
+
+    def _eight_bits(self) -> EightBits:
+        """By the card that lies in the folder of a worker's settings, every layer that it knows."""
+        if self._job.precision != "int8":
+            return EightBits()
+        path = Path(self._job.folder)
+        here = find_card(path, open_checkpoint(path))
+        if here.card is None:
+            why = here.problem.message if here.problem else "none was made"
+            raise RuntimeError(f"there is no calibration card for this model: {why}")
+        return eight_bits(here.card, 1.0, probe(gpus=False).cpu, None)
 
     def step(self) -> float:
         assert self._session is not None, "load first"
