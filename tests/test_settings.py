@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nutshell.errors import UsageError
-from nutshell.settings import SETTINGS, config_path, render_reference, resolve, usual_config_path
+from nutshell.settings import DEFAULT_MODEL, SETTINGS, config_path, render_reference, resolve, usual_config_path
 from nutshell.user_folders import data_folder
 
 NONE = {"NUTSHELL_CONFIG": ""}
@@ -23,7 +23,7 @@ def test_precedence(tmp_path: Path) -> None:
     environment |= {"NUTSHELL_STEPS": "2", "NUTSHELL_GUIDANCE": "5"}
     settings = resolve({"steps": "1"}, environment)
     assert (settings["steps"], settings["guidance"], settings["seed"]) == (1, 5.0, 9)
-    assert (settings["count"], settings["model"], settings["size"]) == (1, "artist", None)
+    assert (settings["count"], settings["model"], settings["size"]) == (1, DEFAULT_MODEL, None)
     assert settings.origins["steps"] == "--steps"
     assert settings.origins["guidance"] == "NUTSHELL_GUIDANCE"
     assert settings.origins["seed"].endswith("config.toml (seed)")

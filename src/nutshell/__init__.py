@@ -2,7 +2,7 @@
 
 import nutshell
 
-picture = nutshell.load("artist").generate("a red apple", steps=20, seed=7)
+picture = nutshell.load().generate("a red apple", seed=7)
 picture.save("apple.png")
 """
 

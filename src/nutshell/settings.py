@@ -87,7 +87,7 @@ class Setting:
         return "" if self.default in (None, (), "") else str(self.default)
 
 
-DEFAULT_MODEL = "artist"
+DEFAULT_MODEL = "artist-turbo"
 # As in `nutshell.quantization.budget`, which is not imported for it: settings are read before anything.
 DEFAULT_DECIBELS = 35.0
 

@@ -13,7 +13,7 @@ from PIL import Image
 from nutshell.cli.drawing import open_model, request_of
 from nutshell.pipeline import Request
 from nutshell.pipeline.parameters import read_parameters
-from nutshell.settings import resolve
+from nutshell.settings import DEFAULT_MODEL, resolve
 from tests.cli.conftest import Run
 
 
@@ -23,7 +23,7 @@ def test_a_first_picture(nutshell: Run, work: Path) -> None:
     assert done.stdout == "nutshell-a-cat-wearing-sunglasses-7.png  64x64  0.2 s  peak 380 MB  seed 7\n"
     assert done.stderr == "drawing: a cat wearing sunglasses\n"
     read = read_parameters(work / "nutshell-a-cat-wearing-sunglasses-7.png")
-    assert (read["prompt"], read["seed"], read["model"]) == ("a cat wearing sunglasses", 7, "artist")
+    assert (read["prompt"], read["seed"], read["model"]) == ("a cat wearing sunglasses", 7, DEFAULT_MODEL)
     assert os.listdir(work) == ["nutshell-a-cat-wearing-sunglasses-7.png"]
 
 

@@ -103,7 +103,7 @@ def test_models(nutshell: Run, tiny_model: Path) -> None:
     done = nutshell("models", "--models", str(tiny_model.parent), real=True)
     assert done.returncode == 0, done.stderr
     names = [line.split("  ")[0] for line in done.stdout.splitlines()]
-    assert {"artist", tiny_model.name} <= set(names)
+    assert {"artist", "artist-turbo", tiny_model.name} <= set(names)
     rows = [json.loads(line) for line in nutshell("models", "--json", real=True).stdout.splitlines()]
     assert {row["name"]: row["licence"] for row in rows}["artist"] == "Apache-2.0"
     assert nutshell("models", "--models", "none", real=True).returncode == 2

@@ -16,6 +16,7 @@ pytest.importorskip("pty", reason="pseudo-terminals")
 from nutshell.catalogue import cards
 from nutshell.catalogue.source import Source
 from nutshell.catalogue.write import card_text
+from nutshell.settings import DEFAULT_MODEL
 from nutshell.store import builtin_folder
 from tests.cli.conftest import FAKE, environment
 from tests.cli.terminal import BACKSPACE, CTRL_C, CTRL_D, DOWN, ENTER, ESCAPE, UP, Terminal
@@ -55,7 +56,7 @@ def test_somebody_who_knows_nothing_gets_a_picture(menu: Open, work: Path) -> No
     screen = menu(FAKE_CLOSED="1")
     shown = drawing(screen)
     assert shown.startswith("This machine: ")
-    assert f"artist draws into the folder {work}" in screen.raw.decode()
+    assert f"{DEFAULT_MODEL} draws into the folder {work}" in screen.raw.decode()
     screen.press("一只猫", ENTER)
     screen.wait("nutshell-一只猫-1234.png  64x64", f"{DRAW} for example: a red apple")
     screen.press(UP)
@@ -236,5 +237,5 @@ def test_elsewhere_a_plain_list_and_no_question(tmp_path: Path, elsewhere: str) 
             assert screen.end() == 0
     said = out.read_text(encoding="utf-8") + screen.above() + screen.text()
     assert "artist" in said
-    assert ('nutshell "a red apple" draws with artist.' in said) == (elsewhere != "json")
+    assert (f'nutshell "a red apple" draws with {DEFAULT_MODEL}.' in said) == (elsewhere != "json")
     assert "Which model" not in said + screen.raw.decode()

@@ -1,13 +1,9 @@
-"""Trained autoencoders in eight bits: the same on every engine, and close enough to float32 to be shown.
-
-The built-in artist's, and the one that the training recipe makes, where it has been made.
-"""
+"""The built-in autoencoder in eight bits: the same on every engine, and close enough to float32 to be shown."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,15 +19,7 @@ from nutshell.quantization import Record, Scales, observed, scales_of
 from nutshell.store import builtin_folder
 from nutshell.weights import Weights, open_part
 
-REPOSITORY = Path(__file__).parents[2]
-FOLDERS = {
-    name: folder
-    for name, folder in {
-        "artist": builtin_folder() / "artist" / "vae",
-        "trained": REPOSITORY / "training" / "autoencoder" / "vae",
-    }.items()
-    if (folder / "config.json").exists()
-}
+FOLDER = builtin_folder() / "artist" / "vae"
 
 CALIBRATED_ON = range(16)
 CALIBRATED_AT = 64  # pixels; the scales serve every size
@@ -70,10 +58,10 @@ def run(network: Network, weights: Weights, examples: list[F32], engine: str = "
     return results
 
 
-@pytest.fixture(scope="module", params=list(FOLDERS))
-def autoencoder(request: pytest.FixtureRequest) -> Autoencoder:
+@pytest.fixture(scope="module")
+def autoencoder() -> Autoencoder:
     """Calibrated on small pictures and their latents."""
-    part = open_part(FOLDERS[request.param])
+    part = open_part(FOLDER)
     config, seen, made = read_vae(part), Record(), Record()
     encoder = observed(coder(config, "encoder", CALIBRATED_AT), seen)
     decoder = observed(coder(config, "decoder", CALIBRATED_AT // config.scale), made)

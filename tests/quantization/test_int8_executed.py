@@ -10,8 +10,8 @@ import pytest
 from examples import VNNI, picture
 
 from nutshell.engines import open_engine
-from nutshell.networks import autoencoder_kl, unet
-from nutshell.networks.autoencoder_kl import AutoencoderKLConfig
+from nutshell.networks import autoencoder_tiny, unet
+from nutshell.networks.autoencoder_tiny import AutoencoderTinyConfig
 from nutshell.networks.ops import Network
 from nutshell.networks.unet_config import UNetConfig
 from nutshell.quantization import Record, observed, quantized, scales_of
@@ -47,11 +47,11 @@ def record_of(network: Network, weights: Weights, inputs: dict[str, Any]) -> Rec
 @pytest.mark.parametrize("way", ["encoder", "decoder"])
 def test_convolutions_run_in_integers(way: str, precision: str) -> None:
     with open_checkpoint(builtin_folder() / "artist").open("vae") as part:
-        config = AutoencoderKLConfig.read(part.config or {})
+        config = AutoencoderTinyConfig.read(part.config or {})
         if way == "encoder":
-            network, inputs = autoencoder_kl.encoder(config, 64, 64), {"picture": picture(0, 64)}
+            network, inputs = autoencoder_tiny.encoder(config, 64, 64), {"picture": picture(0, 64)}
         else:
-            network, inputs = autoencoder_kl.decoder(config, 8, 8), {"latent": np.ones((1, 4, 8, 8), np.float32)}
+            network, inputs = autoencoder_tiny.decoder(config, 8, 8), {"latent": np.ones((1, 4, 8, 8), np.float32)}
         record = record_of(network, part.weights, inputs)
         scales = scales_of(record)
         assert count(quantized(network, scales), part.weights, precision) == (len(scales), len(record))

@@ -21,6 +21,13 @@ def test_finds_the_builtin_model() -> None:
     assert found.card.name == "artist"
 
 
+def test_a_builtin_model_may_share_parts() -> None:
+    found = find("artist-turbo")
+    assert found.path == builtin_folder() / "artist-turbo"
+    assert found.base == builtin_folder() / "artist"
+    assert all(installed(card) for card in cards().values() if card.folder)
+
+
 def test_finds_paths_and_names_in_folders(tmp_path: Path) -> None:
     file = tmp_path / "some model.safetensors"
     file.touch()

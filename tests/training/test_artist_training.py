@@ -63,9 +63,22 @@ def trained(options: Options) -> dict[str, Path]:
         smaller = student.learn(options, folder, options.work / "student")
         pupil = turbo.learn(options, smaller)
         again = teacher.learn(replace(options, resume=True))
+        more = replace(options, recipe=replace(options.recipe, name="more"))
+        further = teacher.learn(more, smaller)
     torch.set_num_threads(threads)
     assert again == folder
-    return {"teacher": folder, "student": smaller, "turbo": pupil}
+    return {"teacher": folder, "student": smaller, "turbo": pupil, "further": further}
+
+
+def test_a_model_is_trained_further_in_its_own_shape_and_words(trained: dict[str, Path]) -> None:
+    for name in ("tokenizer/vocab.json", "tokenizer/merges.txt"):
+        assert (trained["further"] / name).read_bytes() == (trained["student"] / name).read_bytes()
+    shapes = [
+        {name: tensor.shape for name, tensor in load_artist(trained[which]).unet.state_dict().items()}
+        for which in ("further", "student")
+    ]
+    assert shapes[0] == shapes[1]
+    assert not (trained["further"].parent / "text_encoder").exists()
 
 
 def test_every_recipe_can_be_read_and_asks_for_things_there_are() -> None:
@@ -78,6 +91,13 @@ def test_every_recipe_can_be_read_and_asks_for_things_there_are() -> None:
     assert whole.scenes.sides["medium"] == (0.42, 0.58)
     assert small.text.layers == whole.text.layers
     assert load_facts()
+
+
+def test_a_recipe_may_stand_over_another() -> None:
+    small, more = load_recipe("cpu"), load_recipe("cpu-more")
+    assert more.world == small.world
+    assert (small.scenes.kinds["two"], more.scenes.kinds["two"]) == (0.30, 0.50)
+    assert more.scenes.sides == small.scenes.sides
 
 
 def test_a_row_that_nobody_reads_is_named(tmp_path: Path) -> None:

@@ -126,10 +126,11 @@ class Recipe:
 
 
 def load_recipe(name: str, folder: Path = RECIPES) -> Recipe:
-    """Read `name`.toml over the rows of `gpu.toml`; a missing or unknown row is a `TypeError` that names it."""
-    table = _read(folder / f"{WHOLE}.toml")
-    if name != WHOLE:
-        table = merged(table, _read(folder / f"{name}.toml"))
+    """Read `name`.toml over the rows of the recipe that it names as `over`, at last over `gpu.toml`, which has all.
+
+    A missing or unknown row is a `TypeError` that names it.
+    """
+    table = _rows(name, folder)
     changes = table.pop("scenes")
     parts: dict[str, Any] = {"name": name, "scenes": changed_scenes(load_scene_settings(), changes)}
     kinds = {"world": WorldSettings, "latents": LatentSettings, "text": TextSettings, "teacher": UNetSettings,
@@ -140,6 +141,13 @@ def load_recipe(name: str, folder: Path = RECIPES) -> Recipe:
             raise TypeError(f"{name}.toml has a table [{key}] that nobody reads")
         parts[key] = kinds[key](**{row: tuple(v) if isinstance(v, list) else v for row, v in rows.items()})
     return Recipe(**parts)
+
+
+def _rows(name: str, folder: Path) -> dict[str, Any]:
+    table = _read(folder / f"{name}.toml")
+    if name == WHOLE:
+        return table
+    return merged(_rows(table.pop("over", WHOLE), folder), table)
 
 
 def merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
     python -m training.artist.teacher [--recipe cpu] [--start FOLDER] [--minutes 120] [--resume]
 
 Draws and encodes the scenes and teaches the text encoder first, where that has not been done yet. `--start` begins
-with the UNet and text encoder of a model that was trained before instead of fresh ones.
+with the UNet, text encoder and tokenizer of a model that was trained before instead of fresh ones.
 """
 
 from __future__ import annotations
@@ -56,24 +56,15 @@ class Teacher(nn.Module):
 def learn(options: Options, start: Path | None = None) -> Path:
     """Train for the budget; at every checkpoint write the averaged model. Returns its folder.
 
-    `start` is a model to begin with; its tokenizer must be the recipe's, and its UNet decides about the widths.
+    `start` is a model to begin with, whose UNet decides about the widths.
     """
-    recipe, work, device = options.recipe, options.work, options.device
-    settings = recipe.teacher_training
-    if not (work / "text_encoder" / "config.json").is_file():
-        text.learn(options)
-    tokenizer = work / "tokenizer"
-    batches = open_batches(options, tokenizer)
+    work, device, settings = options.work, options.device, options.recipe.teacher_training
+    begun = load_artist(start) if start is not None else _fresh(options)
+    batches = open_batches(options, begun.tokenizer)
     mapper = Mapper(batches.world)
     layout = mapper.layout(batches.scenes, Studio(batches.world, options.cache))
-    if start is not None:
-        earlier = load_artist(start)
-        unet, text_encoder = earlier.unet, earlier.text_encoder
-    else:
-        unet = build_unet(recipe.teacher, recipe.text.width)
-        text_encoder = CLIPTextModel.from_pretrained(work / "text_encoder", dtype=torch.float32)
-    unet = for_training(unet.to(device))
-    teacher = Teacher(unet, text_encoder, mapper).to(device)
+    unet = for_training(begun.unet.to(device))
+    teacher = Teacher(unet, begun.text_encoder, mapper).to(device)
     print(f"unet {sum(p.numel() for p in unet.parameters()) / 1e6:.2f} M", flush=True)
     alphas = build_scheduler().alphas_cumprod.to(device)
 
@@ -83,7 +74,7 @@ def learn(options: Options, start: Path | None = None) -> Path:
         return batch.ids, batch.latents, *maps
 
     def save(average: nn.Module) -> None:
-        save_artist(Artist(average.unet, average.text_encoder, tokenizer), work / "teacher")
+        save_artist(Artist(average.unet, average.text_encoder, begun.tokenizer), work / "teacher")
 
     _, steps = train(
         teacher,
@@ -99,10 +90,20 @@ def learn(options: Options, start: Path | None = None) -> Path:
     return work / "teacher"
 
 
+def _fresh(options: Options) -> Artist:
+    """A new UNet, and the text encoder that has learned to read, which it does now if it has not."""
+    recipe, work = options.recipe, options.work
+    if not (work / "text_encoder" / "config.json").is_file():
+        text.learn(options)
+    unet = build_unet(recipe.teacher, recipe.text.width)
+    text_encoder = CLIPTextModel.from_pretrained(work / "text_encoder", dtype=torch.float32)
+    return Artist(unet, text_encoder, work / "tokenizer")
+
+
 def main() -> None:
     """Read the command line."""
     parser = parser_of(__doc__)
-    parser.add_argument("--start", type=Path, help="a model in the folder layout of this recipe")
+    parser.add_argument("--start", type=Path, help="a model that this program or student.py wrote")
     given = parser.parse_args()
     learn(options_of(given), given.start)
 

@@ -1,4 +1,4 @@
-"""Measure text-to-picture models on 500 fixed prompts, 103 of them combinations that no training picture shows.
+"""Measure text-to-picture models on 500 fixed prompts, 107 of them combinations that no training picture shows.
 
     python -m training.evaluate MODEL [MODEL ...] [--first N] [--json FILE] [--sheet FILE.jpg --font FONT]
 
