@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from nutshell import engines
 from nutshell.engines import NAMES, open_engine
 from nutshell.errors import EngineUnavailable, UsageError
 
@@ -17,6 +18,8 @@ def test_a_missing_library_is_named(name: str, monkeypatch: pytest.MonkeyPatch) 
     for module in list(sys.modules):
         if module.startswith(f"nutshell.engines.{name}"):
             monkeypatch.delitem(sys.modules, module)
+            # The package would keep what is imported below, and other tests patch that.
+            monkeypatch.delattr(engines, module.rpartition(".")[2], raising=False)
     # None makes the import fail as if it were not there.
     monkeypatch.setitem(sys.modules, LIBRARIES[name], None)
     with pytest.raises(EngineUnavailable) as caught:
