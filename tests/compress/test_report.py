@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFont
 
 from nutshell.cli.compress_report import report_lines
 from nutshell.compress.job import write_model
@@ -18,6 +19,7 @@ from nutshell.compress.original import open_original
 from nutshell.compress.quantize import Quantize
 from nutshell.compress.report import Wish, compare
 from nutshell.compress.report_child import draw_apart
+from nutshell.compress.report_sheet import font_for
 from nutshell.errors import EngineError
 from nutshell.store import find
 
@@ -144,3 +146,21 @@ def test_judged_pictures_are_drawn_with_the_evaluations_seeds() -> None:
     assert "judge: right answers" in table
     assert "Frechet distance from A" not in table
     assert "ask with --judge 100" in table
+
+
+def test_chinese_is_written_in_a_font_of_the_system_that_knows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    own, real, asked = ImageFont.load_default(20), ImageFont.truetype, []
+
+    def truetype(font: Any, *more: Any, **options: Any) -> Any:
+        if not isinstance(font, str):  # Pillow's own
+            return real(font, *more, **options)
+        asked.append(font)
+        if font != "msyh.ttc":
+            raise OSError("cannot open resource")
+        return own
+
+    monkeypatch.setattr(ImageFont, "truetype", truetype)
+    assert font_for("two guitars") is not own
+    assert not asked
+    assert font_for("a cat 戴墨镜的猫") is own
+    assert asked[-1] == "msyh.ttc"
