@@ -74,10 +74,11 @@ def test_every_part_is_in_it_in_running_order(card: CalibrationCard) -> None:
     assert (card.made.width, card.made.steps, card.made.pictures, card.made.engine) == (64, 3, 2, "openvino")
 
 
-def test_weights_in_place_draw_the_same_in_eight_bits(
+def test_weights_in_place_draw_as_well_in_eight_bits(
     with_card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Products of integers over a scratch file, against float32 arithmetic on values of eight bits."""
+    """Products of integers over a scratch file. Two ways of adding up the same eight bits part where a last bit of
+    float32 decides how a value is rounded; so small, they end as far from each other as from float32."""
     (tmp_path / "config.toml").write_text("")
     monkeypatch.setenv("NUTSHELL_CONFIG", str(tmp_path / "config.toml"))
     with nutshell.load(with_card, learn=False, threads=1, precision="int8") as model:
@@ -86,7 +87,7 @@ def test_weights_in_place_draw_the_same_in_eight_bits(
         plan = model.plan(model.order(Request("a yellow taxi", **REQUEST)))
         assert (plan.lean, plan.precision, plan.scratch) == (True, "int8", tmp_path / "cache" / "scratch")
         picture = model.generate("a yellow taxi", **REQUEST)
-    assert psnr(picture, drawn(with_card, engine="onnx", precision="int8")) > 45
+    assert psnr(picture, drawn(with_card, engine="onnx", precision="f32")) > LEAST_DB
 
 
 @pytest.mark.parametrize("engine", ["openvino", "onnx"])

@@ -80,7 +80,7 @@ def test_reading_a_cold_file_is_no_storm() -> None:
 
 def test_pages_read_again_and_again() -> None:
     pages = 100 * MB // PAGE_BYTES
-    assert "again and again" in judged((0.0, Pressure(None, 50, 0)), (0.5, Pressure(None, 50 + 2 * pages, 0)))[0]
+    assert "again and again" in judged((0.0, Pressure(None, 50, 0)), (0.5, Pressure(None, 50 + 4 * pages, 0)))[0]
 
 
 def test_stalls_count_by_their_share() -> None:

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from nutshell.engines.strips import StripSession
 from nutshell.errors import EngineError
 from nutshell.language import tr
+from nutshell.networks.autoencoder_kl_config import AutoencoderKLConfig
+from nutshell.networks.autoencoder_kl_strips import encoder_strips
 from nutshell.networks.ops import Input, Network
 from nutshell.pipeline.stages import Stages
 from nutshell.plan import Plan
@@ -113,6 +116,21 @@ def test_what_goes_wrong_comes_out_where_it_is_wanted(stages: Stages, engine: Fa
     engine.broken.clear()
     with stages.open(network("unet"), PLAN) as unet:
         assert not unet.closed  # type: ignore[attr-defined]
+
+
+def test_strips_run_where_the_plan_says_so(stages: Stages, engine: FakeEngine) -> None:
+    whole = replace(network("vae"), strips=encoder_strips(AutoencoderKLConfig((32, 32)), 64, 64, whole_bytes=1))
+    assert whole.strips is not None
+    in_strips = replace(PLAN, overlap=False, staged=True, strips=True)
+    with stages.open(whole, in_strips) as session:
+        assert isinstance(session, StripSession)
+        # Each of its networks is compiled when it is due.
+        assert not engine.threads
+    with stages.open(network("vae"), in_strips) as session:
+        assert session in engine.made
+    with stages.open(whole, replace(in_strips, strips=False)) as session:
+        assert session in engine.made
+    assert len(engine.made) == 2
 
 
 def test_nothing_begins_ahead_without_room_for_it(stages: Stages, engine: FakeEngine) -> None:

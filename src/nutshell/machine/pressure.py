@@ -17,8 +17,9 @@ _STALLED_SHARE = 0.3
 # Of this process's own pages on disk, since it was first looked at; and how often in a second it waited for one.
 _SWAPPED_BYTES = 32_000_000
 _FAULTS_PER_SECOND = 100
-# Beyond one wait for each page of what is read anyway, which is more than read-ahead ever leaves.
-_SPARE_FAULTS = 2000
+# Beyond one wait for each page of what is read anyway, which is more than read-ahead ever leaves: the engine's own
+# libraries, 200 MB of them, may come from a cold disk meanwhile.
+_SPARE_FAULTS = 50_000
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ from nutshell.plan.rates import Rates
 from nutshell.plan.shares import SHARE
 
 _LEAN_SHARE = 0.72
-# Single convolutions in eight bits with weights in place reach half to 0.8 of the rate, by processor time on a busy
-# machine; attention stays in float32. No whole pass has been measured yet.
+# Half the time of float32 in place; by processor time on a busy machine it was a third, but none at rest was timed.
 _LEAN_INT8_SHARE = 0.3
 _CARD_SHARE = 0.35
 _IMPORT_SECONDS = {"openvino": 0.5, "onnx": 0.3, "torch": 3.7, "numpy": 0.2}
