@@ -219,7 +219,7 @@ class Network:
 
     `run(ops, weights, inputs)` returns the output value, or a tuple of them where `outputs` names several. part: whose
     weights it reads and what it does ("vae_decoder"). name: that, with any setting that changes the graph
-    ("text_encoder 11 layers").
+    ("text_encoder 11 layers"). int8_attention: whether its attention is wanted in eight bits, where there are scales.
     """
 
     part: str
@@ -227,6 +227,7 @@ class Network:
     inputs: Mapping[str, Input]
     run: Callable[[Ops[Any], Weights, Mapping[str, Any]], Any]
     outputs: tuple[str, ...] = ("output",)
+    int8_attention: bool = False
 
     def results(self, ops: Ops[Any], weights: Weights, inputs: Mapping[str, Any]) -> tuple[Any, ...]:
         """Run it: its outputs in the order of their names."""

@@ -39,7 +39,7 @@ class Migration:
     @property
     def factors(self) -> F32:
         """By which the norm's output is divided and the weights are multiplied, (channels,)."""
-        return np.exp2(np.array(self.steps, np.float32) / np.float32(STEPS_OF_AN_OCTAVE))
+        return np.asarray(np.exp2(np.array(self.steps, np.float32) / np.float32(STEPS_OF_AN_OCTAVE)), np.float32)
 
     @staticmethod
     def near(linears: Collection[str], factors: npt.NDArray[Any]) -> Migration:
@@ -93,7 +93,7 @@ class Migrate(Wrapper[T]):
 
     def __init__(self, ops: Ops[T], migrations: Migrations, names: Names) -> None:
         super().__init__(ops)
-        self._norms = {norm: 1 / moved.factors for norm, moved in migrations.items()}
+        self._norms = {norm: np.float32(1) / moved.factors for norm, moved in migrations.items()}
         self._linears = {name: moved.factors for moved in migrations.values() for name in moved.linears}
         self._names = names
 

@@ -112,7 +112,7 @@ def _distribution(seen: NormSeen, rows: F32, factors: F32) -> Histogram:
 
 def _floored(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     values = values.astype(np.float64)
-    return np.maximum(values, max(_LEAST * float(values.max()), 1e-30))
+    return np.asarray(np.maximum(values, max(_LEAST * float(values.max()), 1e-30)))
 
 
 def _gain_db(before: float, after: float) -> float:
