@@ -23,7 +23,7 @@ from nutshell.pipeline.advice import advice
 from nutshell.pipeline.caching import open_cache
 from nutshell.pipeline.cards import find_card
 from nutshell.pipeline.draw import Kit, draw
-from nutshell.pipeline.eight_bits import EightBits, eight_bits
+from nutshell.pipeline.eight_bits import EightBits, attention_of, eight_bits
 from nutshell.pipeline.facts import Facts, read_facts, read_vae
 from nutshell.pipeline.learning import StepClock, note_run
 from nutshell.pipeline.needs import order_need
@@ -35,8 +35,8 @@ from nutshell.pipeline.preview import TinyPreview
 from nutshell.pipeline.request import Request
 from nutshell.pipeline.stages import Rewrite, Stages, Tap
 from nutshell.pipeline.tiny_vae import TinyWay, choose_vae, tiny_vae
-from nutshell.plan import EIGHT_BITS, Need, Plan, Planner, installed_engines
-from nutshell.quantization import DEFAULT_DB
+from nutshell.plan import EIGHT_BITS, Need, Plan, Planner, installed_engines, processor_precisions
+from nutshell.quantization import DEFAULT_DB, HALVES
 from nutshell.settings import DEFAULT_MODEL
 from nutshell.store import Found, find
 from nutshell.tokens import Tokenizer
@@ -193,6 +193,10 @@ class Model:
         order = self._order(request)
         self._tell(order.notices)
         plan, kit = self._way(order)
+        no_attention = self._small.no_attention(plan) if order.savings.int8_attention else None
+        if no_attention is not None:
+            self._tell((no_attention,))
+            order = replace(order, savings=replace(order.savings, int8_attention=False))
         clock = StepClock(on_step)
         for seed, image in draw(order, plan, kit, clock):
             parameters = self._parameters(order, plan, seed)
@@ -317,10 +321,11 @@ def _eight_bits(
     found: Found, checkpoint: Checkpoint, machine: Machine, budget: float, precision: str | None, own_vae: bool
 ) -> EightBits:
     """What the model's card allows. A problem with a card is told, and is an error where eight bits were asked for."""
-    if precision not in (None, "int8"):
-        return EightBits()
     here = find_card(found.path, checkpoint)
-    small = eight_bits(here.card, budget, machine.cpu, here.problem)
+    if precision not in (None, "int8"):
+        return EightBits(**attention_of(here.card, machine.cpu))
+    halves = [name for name in processor_precisions(machine) if name in HALVES]
+    small = eight_bits(here.card, budget, machine.cpu, here.problem, halves)
     if small.problem is not None:
         if precision == "int8":
             raise small.problem

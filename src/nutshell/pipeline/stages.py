@@ -16,7 +16,7 @@ from nutshell.networks.ops import Network
 from nutshell.pipeline.eight_bits import EightBits
 from nutshell.pipeline.opened import Engines
 from nutshell.pipeline.page_window import page_window
-from nutshell.plan import Plan, arithmetic
+from nutshell.plan import Plan
 from nutshell.weights import Part
 
 Array = npt.NDArray[Any]
@@ -62,8 +62,9 @@ class Stages:
         self._worker: ThreadPoolExecutor | None = None
 
     def over(self, parts: Mapping[str, Part]) -> Stages:
-        """Stages of their own over other parts, by the same engines."""
-        return Stages(self._engines, parts, self._rewrite, self._tap)
+        """Stages of their own over other parts, by the same engines; of eight bits only those of attention."""
+        attention = EightBits(attention=self._eight_bits.attention)
+        return Stages(self._engines, parts, self._rewrite, self._tap, attention)
 
     @contextmanager
     def open(self, network: Network, plan: Plan) -> Iterator[Session]:
@@ -122,8 +123,9 @@ class Stages:
         part = self._parts[network.part]
         if self._rewrite is not None:
             network = self._rewrite(network)
-        network = self._eight_bits.applied(network, plan.precision, part)
-        session = engine.compile(network, part.weights, arithmetic(plan.precision, engine.precisions), plan.threads)
+        network = self._eight_bits.applied(network, plan, part)
+        beside = self._eight_bits.arithmetic(plan.precision, engine.precisions)
+        session = engine.compile(network, part.weights, beside, plan.threads)
         # The engine has made its own copy by now; the file's pages can go until they are read again.
         part.release()
         return session
