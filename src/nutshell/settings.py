@@ -117,6 +117,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("reuse_depth", WHOLE, tr("with --reuse: outer layers that run at every step"), 1),
     Setting("merge", NUMBER, tr("0 to 0.75: tokens merged in attention, a share"), None, "0"),
     Setting("fewer_keys", YES_NO, tr("let attention look at a quarter of the picture's cells"), None, tr("no")),
+    Setting("int8_attention", YES_NO, tr("attention in eight bits, by the model's calibration card"), False),
     # what draws it
     Setting("model", NAME, tr("a model's name, its folder, or its .safetensors file"), DEFAULT_MODEL, group="model"),
     Setting("models", PATH, tr("a folder in which models are looked for by name"), None, _NONE, group="model"),

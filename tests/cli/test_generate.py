@@ -184,10 +184,11 @@ def test_calibrating_is_recommended_to_people_only(nutshell: Run) -> None:
 
 def test_what_is_left_out_reaches_the_request_and_the_cache_the_model() -> None:
     flags = {"fast": "yes", "reuse": "3", "reuse_depth": "2", "merge": "0.5", "fewer_keys": "no", "vae": "full"}
+    flags["int8_attention"] = "yes"
     settings = resolve({**flags, "compile_cache": "yes", "compile_cache_limit": "1G"}, {"NUTSHELL_CONFIG": ""})
     request = request_of("cat", settings)
     assert (request.fast, request.reuse, request.reuse_depth) == (True, 3, 2)
-    assert (request.merge, request.fewer_keys) == (0.5, False)
+    assert (request.merge, request.fewer_keys, request.int8_attention) == (0.5, False, True)
     options = open_model(settings, lambda model, **given: given)
     assert (options["vae"], options["compile_cache"]) == ("full", 10**9)
     # Nothing unless it is asked for.

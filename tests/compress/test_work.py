@@ -9,7 +9,7 @@ import pytest
 
 from nutshell.compress.calls import Call, Tape, spread
 from nutshell.compress.work import Work, take_up
-from nutshell.quantization import Histogram, Noise, Seen, clipped
+from nutshell.quantization import Around, AttentionSeen, Histogram, Noise, NormSeen, Seen, clipped
 
 RANDOM = np.random.default_rng(2)
 
@@ -20,9 +20,13 @@ def begun() -> Work:
     work = Work("mine", passes={"unet": 8})
     work.pictures = [RANDOM.integers(0, 256, (4, 6, 3)).astype(np.uint8)]
     work.calls = [[Call("unet", {"latent": RANDOM.standard_normal((1, 4, 2, 2)).astype(np.float32)})]]
-    work.add_records({"unet": {"down.0.conv": seen, "mid": Seen((4, 4), Histogram())}})
+    around = Around({"norm1": NormSeen(["q", "k"], storable=False)}, {"q": AttentionSeen()})
+    around.norms["norm1"].add(RANDOM.standard_normal((1, 40, 6)).astype(np.float32))
+    around.attention["q"].key.add(RANDOM.standard_normal(100).astype(np.float32))
+    work.add_records({"unet": {"down.0.conv": seen, "mid": Seen((4, 4), Histogram())}}, {"unet": around})
     work.add_noises({"unet": {"down.0.conv": Noise(3.5, 0.25)}})
     work.points = {0: 31.5, 12: 36.25}
+    work.half_points = {0: 30.5}
     work.sensed = 1
     return work
 
@@ -40,6 +44,15 @@ def test_saved_and_taken_up(tmp_path: Path) -> None:
     assert clipped(theirs.inputs) == clipped(mine.inputs)
     assert again.noises == work.noises
     assert (again.points, again.passes, again.sensed) == (work.points, work.passes, work.sensed)
+    assert again.half_points == work.half_points
+    norm, its = again.around["unet"].norms["norm1"], work.around["unet"].norms["norm1"]
+    assert (norm.linears, norm.storable) == (its.linears, its.storable) == (["q", "k"], False)
+    for name in ("low", "high", "rows", "stands"):
+        np.testing.assert_array_equal(getattr(norm, name), getattr(its, name))
+    assert norm.rows.dtype == its.rows.dtype
+    attention, wanted = again.around["unet"].attention["q"], work.around["unet"].attention["q"]
+    np.testing.assert_array_equal(attention.key.counts, wanted.key.counts)
+    assert (attention.key.power, attention.query.total) == (wanted.key.power, 0)
     again.save(tmp_path / "again.npz")
     assert take_up(tmp_path / "again.npz", "mine").records["unet"]["down.0.conv"].inputs.minimum == mine.inputs.minimum
 
@@ -71,7 +84,7 @@ def test_pictures_add_up_in_any_order() -> None:
         for place in order:
             seen = Seen((4, 4))
             seen.inputs.add(values[place])
-            work.add_records({"unet": {"l": seen}})
+            work.add_records({"unet": {"l": seen}}, {})
         totals.append(clipped(work.records["unet"]["l"].inputs))
     assert totals[0] == totals[1]
 

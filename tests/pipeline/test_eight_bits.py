@@ -16,10 +16,11 @@ from nutshell.pipeline import Request
 from nutshell.pipeline.advice import advice
 from nutshell.pipeline.cards import FILE, beside, checkpoint_fingerprints, find_card, kept_path
 from nutshell.pipeline.eight_bits import EightBits, eight_bits, largest_weight
-from nutshell.plan import Installed, Need, Planner, StageNeed
+from nutshell.plan import Installed, Need, Plan, Planner, StageNeed
 from nutshell.quantization import (
     FULL_WEIGHT,
     SAFE_WEIGHT,
+    AttentionScale,
     CalibrationCard,
     CardLayer,
     CardPart,
@@ -124,6 +125,52 @@ def test_a_budget_that_no_kept_layers_meet(model_folder: Path) -> None:
     assert "40.0 dB" in poor.why_not
     assert poor.problem is not None
     assert eight_bits(card, -1.0, Cpu(), None).ready
+
+
+@pytest.mark.parametrize(
+    ("features", "engine", "precision", "said"),
+    [
+        ({"avx512_vnni"}, "openvino", "bf16", None),
+        ({"avx_vnni"}, "openvino", "int8", None),
+        ({"avx512_vnni"}, "openvino", "f16", "openvino"),
+        ({"avx512_vnni"}, "onnx", "int8", "onnx"),
+        ({"avx512f", "avx2"}, "openvino", "f32", "no faster"),
+    ],
+)
+def test_attention_in_eight_bits_only_where_something_is_won(
+    model_folder: Path, features: set[str], engine: str, precision: str, said: str | None
+) -> None:
+    name, card = "down.attn1.to_q", card_of(model_folder)
+    scale = AttentionScale(STEP, STEP)
+    card = replace(card, parts={**card.parts, "unet": replace(card.parts["unet"], attention={name: scale})})
+    plan = Plan(engine, precision, None, False, 0, ())
+    cpu = Cpu(architecture="x86_64", features=frozenset(features))
+    why = eight_bits(card, 35.0, cpu, None).no_attention(plan)
+    assert (why is None) == (said is None)
+    assert said is None or said in str(why)
+
+
+def test_attention_in_eight_bits_needs_a_card_that_knows_of_it(model_folder: Path) -> None:
+    cpu = Cpu(architecture="x86_64", features=frozenset({"avx512_vnni"}))
+    plan = Plan("openvino", "f32", None, False, 0, ())
+    for small in (EightBits(), eight_bits(card_of(model_folder), 35.0, cpu, None)):
+        assert "nutshell calibrate" in str(small.no_attention(plan))
+
+
+@pytest.mark.parametrize(
+    ("beside", "precision", "precisions", "arithmetic"),
+    [
+        ("bf16", "int8", ("bf16", "f16", "f32"), "bf16"),
+        ("f32", "int8", ("bf16", "f32"), "f32"),
+        ("bf16", "int8", ("f32",), "f32"),
+        ("f32", "int8_weights", ("bf16", "f32"), "bf16"),
+        ("f32", "bf16", ("bf16", "f32"), "bf16"),
+    ],
+)
+def test_what_stands_beside_eight_bits(
+    beside: str, precision: str, precisions: tuple[str, ...], arithmetic: str
+) -> None:
+    assert EightBits(beside=beside).arithmetic(precision, precisions) == arithmetic
 
 
 def test_eight_bits_without_a_card_say_what_to_do(model_folder: Path) -> None:

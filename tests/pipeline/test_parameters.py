@@ -38,6 +38,7 @@ FULL = {
     "reuse_depth": 2,
     "merge": 0.5,
     "fewer_keys": True,
+    "int8_attention": True,
     "guidance_rescale": 0.7,
     "prediction": "epsilon",
     "engine": "openvino",

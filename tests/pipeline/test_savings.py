@@ -55,6 +55,18 @@ def test_nothing_is_left_out_unless_it_is_asked_for() -> None:
     assert Savings().parameters() == {}
 
 
+def test_attention_in_eight_bits_is_asked_for_by_name_alone() -> None:
+    savings, notices = settled(int8_attention=True)
+    assert (savings, notices) == (Savings(int8_attention=True), 0)
+    assert savings.parameters() == {"int8_attention": True}
+    plain, small = (unet.denoiser(CONFIG, 8, 8, 77, thrift=each.thrift) for each in (Savings(), savings))
+    assert (plain.int8_attention, small.int8_attention) == (False, True)
+    assert plain.name != small.name
+    # --fast does not take it, and has nothing to say of it.
+    assert settled(fast=True)[0].int8_attention is False
+    assert settled(steps=TURBO, cells=16 * 16, guided=False, fast=True, int8_attention=True)[1] == 1
+
+
 def test_each_is_asked_for_by_name() -> None:
     savings, notices = settled(reuse=3, reuse_depth=2, merge=0.5, fewer_keys=True, guidance_interval=(0.1, 0.6))
     assert savings == Savings(3, 2, 0.5, True, (0.1, 0.6))

@@ -13,11 +13,13 @@ import pytest
 
 from nutshell.errors import CorruptFile
 from nutshell.quantization import (
+    AttentionScale,
     CalibrationCard,
     CardLayer,
     CardPart,
     CurvePoint,
     Made,
+    Migration,
     Scale,
     card_from_json,
     keeping_order,
@@ -35,10 +37,13 @@ def layer(db: float, share: float, scale: float = 0.1) -> CardLayer:
 
 def card(layers: int = 3) -> CalibrationCard:
     # "a" loses a tenth over half of the operations, "b" a thousandth over half, "fc" a hundredth over a hundredth.
-    unet = CardPart("cd" * 32, {"a": layer(10, 0.5), "b": layer(30, 0.49)})
+    moved = {"norm": Migration(("a", "b"), (-63, 0, 5, 63))}
+    attention = {"a": AttentionScale(layer(1, 0).scale, layer(1, 0, 0.25).scale)}
+    unet = CardPart("cd" * 32, {"a": layer(10, 0.5), "b": layer(30, 0.49)}, moved, attention)
     text = CardPart("ef" * 32, {f"fc{number}": layer(20, 0.01 / layers) for number in range(layers)})
     curve = (CurvePoint(0, 31.5), CurvePoint(2, 36.0), CurvePoint(4, 41.25))
-    return CalibrationCard("artist", MADE, {"text_encoder": text, "unet": unet}, curve)
+    half = {"bf16": (CurvePoint(0, 30.5), CurvePoint(4, 35.5))}
+    return CalibrationCard("artist", MADE, {"text_encoder": text, "unet": unet}, curve, half)
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -66,13 +71,14 @@ def changed(*path: Any, to: Any) -> Callable[[dict[str, Any]], None]:
 
 
 FIRST = ("parts", "unet", "layers", "a")
+MOVED = ("parts", "unet", "migrations", "norm")
 
 
 @pytest.mark.parametrize(
     "change",
     [
         *map(without, ("format", "model", "hash", "made", "parts", "curve")),
-        changed("format", to=2),
+        changed("format", to=3),
         changed("hash", to="00" * 32),
         changed("parts", to={}),
         changed("parts", to=[1]),
@@ -96,6 +102,17 @@ FIRST = ("parts", "unet", "layers", "a")
         changed("curve", 0, "kept", to=2),
         changed("curve", 2, "kept", to=6),
         changed("curve", 0, "db", to=None),
+        changed("half", to={"bf16": []}),
+        changed("half", to={"int4": [{"kept": 0, "db": 1.0}]}),
+        changed("half", "bf16", 1, "kept", to=0),
+        changed(*MOVED, "linears", to=[]),
+        changed(*MOVED, "linears", to=[7]),
+        changed(*MOVED, "steps", to=""),
+        changed(*MOVED, "steps", to="AAA"),
+        changed(*MOVED, "steps", to="gAA="),  # -128
+        changed(*MOVED, "steps", to=[1, 2]),
+        changed("parts", "unet", "attention", "a", "key", to=0.1),
+        changed("parts", "unet", "attention", "a", to={"key": 0.5}),
         changed("made", "prompts", to="no hash"),
         changed("made", "pictures", to="four"),
         changed("model", to="a\x1b[31m"),
@@ -149,6 +166,45 @@ def test_a_budget_picks_the_fewest_kept_layers(budget: float, kept: int | None) 
     assert (scales is None) == (kept is None)
     if scales is not None and kept is not None:
         assert sum(map(len, scales.values())) == 5 - kept
+
+
+def test_a_card_of_the_first_format_still_loads() -> None:
+    table = json.loads(card().to_json())
+    table["format"] = 1
+    del table["half"]
+    for part in table["parts"].values():
+        del part["migrations"], part["attention"]
+    old = card_from_json(json.dumps(table).encode(), "mine")
+    assert old.parts["unet"] == CardPart("cd" * 32, card().parts["unet"].layers)
+    assert old.curve == card().curve
+    # What half precision would lose was not measured then.
+    found = old.allowed(35, ("bf16",))
+    assert found is not None
+    assert (found.kept, found.beside, found.db) == (2, "f32", 36.0)
+
+
+@pytest.mark.parametrize(
+    ("budget", "halves", "kept", "beside"),
+    [
+        (30, ("bf16",), 0, "bf16"),
+        (30, ("f16",), 0, "f32"),
+        (30, ("f16", "bf16"), 0, "bf16"),
+        (30, (), 0, "f32"),
+        (35, ("bf16",), 4, "bf16"),
+        (36, ("bf16",), 2, "f32"),
+        # At most 6 dB below the 41.25 that float32 reaches.
+        (-6, ("bf16",), 4, "bf16"),
+        (-1, ("bf16",), 4, "f32"),
+        (-60, ("bf16",), 0, "bf16"),
+    ],
+)
+def test_half_precision_is_beside_where_the_budget_holds_with_it(
+    budget: float, halves: tuple[str, ...], kept: int, beside: str
+) -> None:
+    found = card().allowed(budget, halves)
+    assert found is not None
+    assert (found.kept, found.beside) == (kept, beside)
+    assert card().allowed(42, halves) is None
 
 
 def test_the_hash_is_of_the_weights_alone() -> None:

@@ -99,6 +99,7 @@ NUMBERS = (
 FIELDS = (
     "prompt", "negative_prompt", "model", "width", "height", "steps", "guidance", "seed", "count", "sampler",
     "schedule",
+    "precision", "guidance_interval", "int8_attention",
     "spacing", "eta", "strength", "mask_blur", "clip_skip", "image", "mask", "previews", "keep_alive", "n", "size",
     "response_format", "output_format", "output_compression", "quality", "style", "background", "stream", "user",
     "partial_images", "guidance_scale", "cfg_scale", "batch_size", "n_iter", "sampler_name", "scheduler", "init_images",

@@ -220,6 +220,26 @@ def test_pictures_are_sent_as_base64_or_as_files(served: Served) -> None:
     assert (second.steps, second.strength) == (3, 0.5)
 
 
+def test_what_is_left_out_is_asked_for_in_json_and_in_a_form(served: Served) -> None:
+    asked: dict[str, Any] = {"prompt": "x", "fast": True, "reuse": 2, "int8_attention": True, "precision": "int8"}
+    with served.client() as client:
+        client.post("/api/jobs", json={**asked, "guidance_interval": [0.25, 1]})
+        form = {name: str(value) for name, value in asked.items()}
+        last = client.post("/api/jobs", data={**form, "guidance_interval": "0.25,1"}, files={"image": png()})
+        follow(client, last.json()["id"])
+        for wrong in ("half", [0.5], [0.1, 0.2, 0.3], 7):
+            answer = client.post("/api/jobs", json={"prompt": "x", "guidance_interval": wrong})
+            assert answer.status_code == 422
+            assert "two numbers from 0 to 1" in answer.json()["error"]["message"]
+        for field, value in (("precision", "int3"), ("guidance_interval", [0.9, 0.1])):
+            answer = client.post("/api/jobs", json={"prompt": "x", field: value})
+            assert (answer.status_code, answer.json()["error"]["field"]) == (422, field)
+    for wish, _ in served.worker.drawn:
+        assert (wish.fast, wish.reuse, wish.int8_attention, wish.precision) == (True, 2, True, "int8")
+        assert wish.guidance_interval == (0.25, 1)
+    assert len(served.worker.drawn) == 2
+
+
 def test_a_large_picture_is_not_written_to_a_temporary_file(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     noise = Image.frombytes("RGB", (1024, 1024), random.Random(7).randbytes(1024 * 1024 * 3))
     file = io.BytesIO()

@@ -45,6 +45,27 @@ def test_draw_and_see(serve: Serve, chromium: Browser) -> None:
     assert (wish.width, wish.height, wish.sampler, wish.image, wish.mask) == (None, None, None, None, None)
 
 
+def test_what_is_left_out_is_asked_for_by_name(serve: Serve, chromium: Browser) -> None:
+    served = serve()
+    with visiting(chromium, served) as visit:
+        page = visit.tab()
+        page.click("#more > summary")
+        for name in ("fast", "int8_attention"):
+            page.check(f"#{name}")
+        page.select_option("#precision", "int8")
+        draw(page, "a red apple", reuse="3", merge="0.25")
+        expect(page.locator("#gallery li")).to_have_count(1)
+        page.click("#reset")
+        draw(page, "a green apple")
+        expect(page.locator("#gallery li")).to_have_count(2)
+    first, second = (drawn[0] for drawn in served.worker.drawn)
+    assert (first.fast, first.reuse, first.merge, first.precision) == (True, 3, 0.25, "int8")
+    # What is not ticked is as "fast" says.
+    assert (first.fewer_keys, first.int8_attention) == (None, True)
+    assert (second.fast, second.reuse, second.merge, second.precision) == (False, None, None, None)
+    assert not second.int8_attention
+
+
 def test_an_empty_field_draws_the_example_in_it(serve: Serve, chromium: Browser) -> None:
     served = serve()
     with visiting(chromium, served) as visit:

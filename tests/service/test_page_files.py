@@ -13,13 +13,18 @@ import pytest
 
 from nutshell.sampling.registry import SAMPLERS
 from nutshell.service.http.page import FOLDER
+from nutshell.settings import BY_NAME
 from tests.service.serving import Served
 
 Serve = Callable[..., Served]
 
 _VOID = {"meta", "link", "img", "input", "br"}
 # Keys that are put together where they are used: say(`size.${name}`).
-_FAMILIES = {"size.": ("tall", "wide", "small", "large"), "verdict.": ("well", "slowly", "too_large", "not_yet")}
+_FAMILIES = {
+    "size.": ("tall", "wide", "small", "large"),
+    "verdict.": ("well", "slowly", "too_large", "not_yet"),
+    "precision.": BY_NAME["precision"].kind.names,
+}
 
 
 def words(language: str) -> dict[str, str | list[str]]:
@@ -197,3 +202,11 @@ def test_the_samplers_are_those_that_there_are() -> None:
     assert table
     offered = dict(re.findall(r'(\w+): "([^"]+)"', table[1]))
     assert offered == {sampler.name: sampler.title for sampler in SAMPLERS}
+
+
+def test_the_page_offers_the_precisions_and_savings_of_the_settings() -> None:
+    table = re.search(r"const PRECISIONS = \[(.*?)\];", scripts()["settings.js"])
+    assert table is not None
+    assert tuple(re.findall(r'"(\w+)"', table[1])) == BY_NAME["precision"].kind.names
+    fields = {attributes.get("name") for _, attributes, _ in index().all}
+    assert {"precision", "fast", "reuse", "merge", "fewer_keys", "int8_attention"} <= fields

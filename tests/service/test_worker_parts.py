@@ -275,6 +275,19 @@ def test_a_cancel_is_heeded_at_every_step_and_the_last_step_is_told() -> None:
     assert steps[-1] == 100
 
 
+def test_another_precision_opens_the_model_anew() -> None:
+    opened: list[tuple[str, str | None]] = []
+
+    def open(settings: DrawSettings, name: str, leaner: bool) -> Counting:
+        opened.append((name, settings.precision))
+        return Counting()
+
+    studio = Studio(DrawSettings(precision="f32"), open)  # type: ignore[arg-type]
+    for precision in (None, None, "int8", "int8", None):
+        studio.draw(Wish("p", "m", precision=precision), False, lambda told: None, lambda: False)
+    assert opened == [("m", "f32"), ("m", "int8"), ("m", "f32")]
+
+
 def test_settings_pass_to_the_process_whole() -> None:
     settings = resolve(
         {"threads": "3", "models": "/m", "embedding": ["/e/a.safetensors"], "sticks": False, "max_memory": "1G"}

@@ -144,6 +144,7 @@ def test_a_model_with_a_base_is_packed_whole(tmp_path: Path, monkeypatch: pytest
         "whole/unet/x.safetensors",
         "whole/vae/x.safetensors",
         "whole/model_index.json",
+        "whole/calibration.json",
         "half/unet/y.safetensors",
     ):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
@@ -156,6 +157,8 @@ def test_a_model_with_a_base_is_packed_whole(tmp_path: Path, monkeypatch: pytest
     made = gather("half", Places())
     paths = {file.path for file in made.model.manifest.files}
     assert paths == {"model_index.json", "unet/y.safetensors", "vae/x.safetensors", "LICENSE"}
+    whole = gather("whole", Places())
+    assert "calibration.json" in {file.path for file in whole.model.manifest.files}
 
 
 def test_a_model_of_the_store_and_one_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

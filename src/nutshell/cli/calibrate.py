@@ -157,23 +157,32 @@ class _Told:
 
 
 def _report(card: CalibrationCard, path: Path, settings: Settings) -> None:
-    from nutshell.quantization import kept_layers
+    from dataclasses import asdict
 
     layers = sum(len(part.layers) for part in card.parts.values())
-    kept = kept_layers(card.curve, settings["int8_budget"])
+    allowed = card.allowed(settings["int8_budget"], tuple(card.half))
     if settings["json"]:
-        curve = [{"kept": point.kept, "db": point.db} for point in card.curve]
-        content = {"path": str(path), "model": card.model, "hash": card.model_hash, "layers": layers, "curve": curve}
-        print(json.dumps(content | {"kept": kept}, ensure_ascii=False))
+        content = {"path": str(path), "model": card.model, "hash": card.model_hash, "layers": layers}
+        content |= {"curve": list(map(asdict, card.curve))}
+        content |= {"half": {name: list(map(asdict, curve)) for name, curve in card.half.items()}}
+        content |= {"kept": None, "beside": None} if allowed is None else asdict(allowed)
+        print(json.dumps(content, ensure_ascii=False))
         return
-    if kept is None:
+    if allowed is None:
         best = f"{card.best_db:.1f}"
         poor = tr(
             "eight bits come no nearer to float32 than {best} dB; --int8-budget=-1dB takes them all the same", best=best
         )
         say(poor)
     else:
-        at = next(point.db for point in card.curve if point.kept == kept)
-        near, small = f"{at:.1f}", layers - kept
-        say(tr("{small} of {layers} layers in eight bits: {db} dB to float32", small=small, layers=layers, db=near))
+        near, small, beside = f"{allowed.db:.1f}", layers - allowed.kept, allowed.beside
+        say(
+            tr(
+                "{small} of {layers} layers in eight bits, the rest in {beside}: {db} dB to float32",
+                small=small, layers=layers, beside=beside, db=near,
+            )
+        )  # fmt: skip
+        moved = sum(len(part.migrations) for part in card.parts.values())
+        if moved:
+            say(tr("outliers of {count} layer norms move into the weights behind them", count=moved))
     say(tr("kept in {path}", path=path))

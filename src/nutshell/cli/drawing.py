@@ -29,7 +29,7 @@ def request_of(
     fields: dict[str, Any] = settings.given(
         *("steps", "guidance", "guidance_interval", "guidance_rescale", "sampler", "schedule", "spacing", "eta"),
         *("seed", "count", "strength", "mask_blur", "clip_skip"),
-        *("fast", "reuse", "reuse_depth", "merge", "fewer_keys"),
+        *("fast", "reuse", "reuse_depth", "merge", "fewer_keys", "int8_attention"),
     )
     if settings["size"] is not None:
         fields["width"], fields["height"] = settings["size"]

@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         parser,
         *("negative", "size", "steps", "guidance", "guidance_interval", "guidance_rescale", "sampler", "schedule"),
         *("spacing", "eta", "seed", "count", "strength", "mask_blur", "clip_skip"),
-        *("fast", "reuse", "reuse_depth", "merge", "fewer_keys"),
+        *("fast", "reuse", "reuse_depth", "merge", "fewer_keys", "int8_attention"),
         *("model", "models", "vae", "preview_vae", "embedding", "prediction", "engine", "precision", "threads"),
         *("int8_budget", "max_memory", "polite", "learn", "compile_cache", "compile_cache_limit"),
         *("store", "sticks", "offline"),

@@ -20,6 +20,7 @@ import numpy as np
 
 from nutshell.compress.calls import Call, Tape, call_networks, replay, spread
 from nutshell.compress.curve import measure_curve
+from nutshell.compress.found_scales import PartScales, find_scales
 from nutshell.compress.prompts import packaged_prompts, prompts_hash
 from nutshell.compress.shares import layer_operations, shares
 from nutshell.compress.work import Array, Work, take_up
@@ -32,10 +33,13 @@ from nutshell.pipeline import Model, Progress, Request, load
 from nutshell.pipeline.cards import fingerprints
 from nutshell.pipeline.eight_bits import largest_weight
 from nutshell.pipeline.order import sized_networks
+from nutshell.plan import arithmetic
 from nutshell.quantization import (
     DEFAULT_DB,
+    HALVES,
     PARTS,
     STORED_PART,
+    Around,
     CalibrationCard,
     CardLayer,
     CardPart,
@@ -43,12 +47,10 @@ from nutshell.quantization import (
     Made,
     Noises,
     Record,
-    Scales,
     decibels,
     joint,
     observed,
     quantized,
-    scales_of,
     scales_without,
     sensed,
 )
@@ -64,11 +66,11 @@ _WATCHED = 8
 _WEIGHED = 3
 # Weighing and measuring tell as much from a few pictures.
 _COMPARED = 2
-_FORMAT = 1
+_FORMAT = 2
 
 # Of the scale on which progress is told, for one picture; of measurements, about as many as there will be.
 _STEPS_OF_PROGRESS = 100
-_USUAL_POINTS = 7
+_USUAL_POINTS = 10
 
 _DRAWING, _WATCHING = tr("drawing in float32"), tr("watching layers")
 _WEIGHING, _MEASURING = tr("weighing layers"), tr("measuring pictures in eight bits")
@@ -143,28 +145,40 @@ def calibrate(
     job = replace(job, engine=start.made.engine)
     work = take_up(path := _work_path(work_folder, start.subject), start.subject)
     _watch(job, work, path)
-    scales = {part: scales_of(work.records[part]) for part in PARTS if part in work.records}
-    _weigh(job, work, path, scales)
-    parts = _card_parts(start, work, scales)
+    with job.opened() as whole:
+        found = find_scales(work, whole.parts)
+    _weigh(job, work, path, found)
+    parts = _card_parts(start, work, found)
     curve = _measure(job, work, path, parts)
+    half = {start.half: _measure_half(job, work, path, parts, start.half, curve)} if start.half else {}
+    job.on_progress(_MEASURING, _USUAL_POINTS, _USUAL_POINTS)
     if path is not None:
         path.unlink(missing_ok=True)
-    return CalibrationCard(start.model, start.made, parts, tuple(CurvePoint(*point) for point in curve.items()))
+    return CalibrationCard(
+        start.model, start.made, parts, _points(curve), {name: _points(points) for name, points in half.items()}
+    )
+
+
+def _points(curve: Mapping[int, float]) -> tuple[CurvePoint, ...]:
+    return tuple(CurvePoint(*point) for point in sorted(curve.items()))
 
 
 @dataclass(frozen=True)
 class _Start:
-    """What is known before anything is drawn. operations: of one pass, by part and layer. prints: by stored part."""
+    """What is known before anything is drawn. operations: of one pass, by part and layer. prints: by stored part. half:
+    the half precision that the engine would compute in beside eight bits; "" for none."""
 
     model: str
     made: Made
+    half: str
     prints: Mapping[str, str]
     operations: Mapping[str, Mapping[str, int]]
 
     @property
     def subject(self) -> str:
         """A hash of everything that the card depends on."""
-        facts = f"{_FORMAT} {joint(self.prints)} {sorted(asdict(self.made).items())} {_WATCHED} {_WEIGHED}"
+        made = sorted(asdict(self.made).items())
+        facts = f"{_FORMAT} {joint(self.prints)} {made} {self.half} {_WATCHED} {_WEIGHED}"
         return hashlib.sha256(facts.encode()).hexdigest()
 
 
@@ -194,7 +208,13 @@ def _start(job: Job, model: Model) -> _Start:
     prints = fingerprints(weights)
     for part in model.parts.values():
         part.release()
-    return _Start(model.facts.name, made, prints, operations)
+    return _Start(model.facts.name, made, _half(made.engine), prints, operations)
+
+
+def _half(engine: str) -> str:
+    """What stands beside eight bits where the engine chooses; "" where that is float32."""
+    beside = arithmetic("int8", open_engine(engine).precisions)
+    return beside if beside in HALVES else ""
 
 
 def _work_path(folder: Path | None, subject: str) -> Path | None:
@@ -212,9 +232,12 @@ def _watch(job: Job, work: Work, path: Path | None) -> None:
             job.on_progress(_DRAWING, done + _STEPS_OF_PROGRESS // 2 * progress.step // progress.total, total)
 
         records: dict[str, Record] = defaultdict(dict)
+        around: dict[str, Around] = defaultdict(Around)
 
-        def watched(network: Network, records: dict[str, Record] = records) -> Network:
-            return observed(network, records[network.part])
+        def watched(
+            network: Network, records: dict[str, Record] = records, around: dict[str, Around] = around
+        ) -> Network:
+            return observed(network, records[network.part], around[network.part])
 
         with job.opened(tap=tape) as model:
             (picture,) = model.draw(job.request(place), on_step)
@@ -225,17 +248,18 @@ def _watch(job: Job, work: Work, path: Path | None) -> None:
         work.pictures.append(np.asarray(picture.image))
         # Weighing takes some of the runs again.
         work.calls.append(_fewer(calls) if place < job.compared else [])
-        work.add_records(records)
+        work.add_records(records, around)
         work.save(path)
 
 
-def _weigh(job: Job, work: Work, path: Path | None, scales: Mapping[str, Scales]) -> None:
+def _weigh(job: Job, work: Work, path: Path | None, found: Mapping[str, PartScales]) -> None:
     """Find what eight bits cost each layer's own output, in the pictures that are not weighed yet."""
     while work.sensed < job.compared:
-        noises: dict[str, Noises] = {part: {} for part in scales}
+        noises: dict[str, Noises] = {part: {} for part in found}
 
         def watched(network: Network, noises: dict[str, Noises] = noises) -> Network:
-            return sensed(network, scales[network.part], noises[network.part])
+            mine = found[network.part]
+            return sensed(network, mine.scales, noises[network.part], mine.migrations)
 
         calls, span = work.calls[work.sensed], _STEPS_OF_PROGRESS
         ticks = _Ticks(job, _WEIGHING, work.sensed * span, job.compared * span, len(calls), span)
@@ -278,7 +302,7 @@ def _replay(
     replay(calls, networks, model.parts, open_engine(name or "numpy"), watched, on_call)
 
 
-def _card_parts(start: _Start, work: Work, scales: Mapping[str, Scales]) -> dict[str, CardPart]:
+def _card_parts(start: _Start, work: Work, found: Mapping[str, PartScales]) -> dict[str, CardPart]:
     # Drawing over a picture runs the encoder once.
     share = shares(start.operations, {"vae_encoder": 1, **work.passes})
     return {
@@ -286,10 +310,12 @@ def _card_parts(start: _Start, work: Work, scales: Mapping[str, Scales]) -> dict
             start.prints[STORED_PART.get(part, part)],
             {
                 name: CardLayer(scale, round(work.noises[part][name].db, 3), round(share[part][name], 12))
-                for name, scale in scales[part].items()
+                for name, scale in mine.scales.items()
             },
+            mine.migrations,
+            mine.attention,
         )
-        for part in scales
+        for part, mine in found.items()
     }
 
 
@@ -298,27 +324,51 @@ def _measure(job: Job, work: Work, path: Path | None, parts: Mapping[str, CardPa
     layers = sum(len(part.layers) for part in parts.values())
 
     def measure(kept: int) -> float:
-        job.on_progress(_MEASURING, len(work.points), max(_USUAL_POINTS, len(work.points) + 1))
-        error = _error(job, work.pictures, scales_without(parts, kept))
-        work.points[kept] = round(decibels(255.0**2, error), 3)
-        work.save(path)
-        return work.points[kept]
+        return _measured(job, work, path, parts, "f32", work.points, kept)
 
-    curve = measure_curve(layers, DEFAULT_DB, work.points, measure)
-    job.on_progress(_MEASURING, _USUAL_POINTS, _USUAL_POINTS)
-    return curve
+    return measure_curve(layers, DEFAULT_DB, work.points, measure)
 
 
-def _error(job: Job, wanted: Sequence[Array], scales: Mapping[str, Scales]) -> float:
+def _measure_half(
+    job: Job, work: Work, path: Path | None, parts: Mapping[str, CardPart], half: str, curve: Mapping[int, float]
+) -> dict[int, float]:
+    """The same with half precision beside the eight bits, for the numbers that `curve` has."""
+    known = work.half_points
+    for kept in curve:
+        if kept not in known:
+            _measured(job, work, path, parts, half, known, kept)
+    return known
+
+
+def _measured(
+    job: Job,
+    work: Work,
+    path: Path | None,
+    parts: Mapping[str, CardPart],
+    beside: str,
+    points: dict[int, float],
+    kept: int,
+) -> float:
+    """Measure one point, and keep it in `points`."""
+    done = len(work.points) + len(work.half_points)
+    job.on_progress(_MEASURING, done, max(_USUAL_POINTS, done + 1))
+    points[kept] = round(decibels(255.0**2, _error(job, work.pictures, parts, kept, beside)), 3)
+    work.save(path)
+    return points[kept]
+
+
+def _error(job: Job, wanted: Sequence[Array], parts: Mapping[str, CardPart], kept: int, beside: str) -> float:
     """Mean squared difference of pictures of 8 bits, over those that are compared."""
-    largest = largest_weight(probe(gpus=False).cpu)
+    largest, scales = largest_weight(probe(gpus=False).cpu), scales_without(parts, kept)
 
     def rewrite(network: Network) -> Network:
         mine = scales.get(network.part)
-        return quantized(network, mine, largest) if mine else network
+        if not mine:
+            return network
+        return quantized(network, mine, largest, migrations=parts[network.part].migrations)
 
     errors = []
-    with job.opened(rewrite=rewrite) as model:
+    with job.opened(beside, rewrite=rewrite) as model:
         for place in range(job.compared):
             (picture,) = model.draw(job.request(place))
             difference = np.asarray(picture.image, np.float64) - wanted[place]

@@ -17,9 +17,9 @@ import numpy.typing as npt
 
 from nutshell.compress.calls import Call
 from nutshell.files import make_folder, write_bytes
-from nutshell.quantization import Histogram, Noise, Noises, Record, Seen
+from nutshell.quantization import Around, AttentionSeen, Histogram, Noise, Noises, NormSeen, Record, Seen
 
-FORMAT = 1
+FORMAT = 2
 
 # What reading a zip file of arrays raises where its bytes are not what was written.
 _DAMAGED = (
@@ -27,27 +27,33 @@ _DAMAGED = (
     *(ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, MemoryError),
 )
 Array = npt.NDArray[Any]
+_OF_A_NORM = ("low", "high", "rows", "stands")
 
 
 @dataclass
 class Work:
     """subject: everything that the result depends on; work for another one is not taken up.
 
-    pictures: drawn in float32, (height, width, 3) of 8 bits; calls: the kept runs of each. records, noises: by part, of
-    the first `observed` and `sensed` pictures. passes: by part, runs for one picture. points: kept -> dB.
+    pictures: drawn in float32, (height, width, 3) of 8 bits; calls: the kept runs of each. records, around, noises: by
+    part, of the first `observed` and `sensed` pictures. passes: by part, runs for one picture. points: kept -> dB with
+    float32 beside the eight bits; half_points: with half precision.
     """
 
     subject: str
     pictures: list[Array] = field(default_factory=list)
     calls: list[list[Call]] = field(default_factory=list)
     records: dict[str, Record] = field(default_factory=dict)
+    around: dict[str, Around] = field(default_factory=dict)
     noises: dict[str, Noises] = field(default_factory=dict)
     passes: dict[str, int] = field(default_factory=dict)
     sensed: int = 0
     points: dict[int, float] = field(default_factory=dict)
+    half_points: dict[int, float] = field(default_factory=dict)
 
-    def add_records(self, records: Mapping[str, Record]) -> None:
+    def add_records(self, records: Mapping[str, Record], around: Mapping[str, Around]) -> None:
         """Take in what was seen of one more picture."""
+        for part, seen_around in around.items():
+            self.around.setdefault(part, Around()).merge(seen_around)
         for part, record in records.items():
             known = self.records.setdefault(part, {})
             for name, seen in record.items():
@@ -92,8 +98,19 @@ def _meta(work: Work) -> dict[str, Any]:
         "pictures": len(work.pictures),
         "calls": [[[call.part, *call.inputs] for call in calls] for calls in work.calls],
         "records": {
-            part: [[name, *_histogram_meta(seen)] for name, seen in record.items()]
+            part: [[name, list(seen.weight), *_histogram_meta(seen.inputs)] for name, seen in record.items()]
             for part, record in work.records.items()
+        },
+        "norms": {
+            part: [[name, seen.linears, seen.storable] for name, seen in around.norms.items()]
+            for part, around in work.around.items()
+        },
+        "attention": {
+            part: [
+                [name, _histogram_meta(seen.query), _histogram_meta(seen.key)]
+                for name, seen in around.attention.items()
+            ]
+            for part, around in work.around.items()
         },
         "noises": {
             part: {name: [noise.signal, noise.error] for name, noise in noises.items()}
@@ -102,12 +119,12 @@ def _meta(work: Work) -> dict[str, Any]:
         "passes": work.passes,
         "sensed": work.sensed,
         "points": list(work.points.items()),
+        "half_points": list(work.half_points.items()),
     }
 
 
-def _histogram_meta(seen: Seen) -> list[Any]:
-    inputs = seen.inputs
-    return [list(seen.weight), inputs.minimum, inputs.maximum, inputs.power, inputs.first]
+def _histogram_meta(inputs: Histogram) -> list[Any]:
+    return [inputs.minimum, inputs.maximum, inputs.power, inputs.first]
 
 
 def _arrays(work: Work) -> Iterator[tuple[str, Array]]:
@@ -120,6 +137,13 @@ def _arrays(work: Work) -> Iterator[tuple[str, Array]]:
     for part, record in work.records.items():
         for number, seen in enumerate(record.values()):
             yield f"counts {part} {number}", seen.inputs.counts
+    for part, around in work.around.items():
+        for number, norm in enumerate(around.norms.values()):
+            for name in _OF_A_NORM:
+                yield f"norm {part} {number} {name}", getattr(norm, name)
+        for number, attention in enumerate(around.attention.values()):
+            yield f"query {part} {number}", attention.query.counts
+            yield f"key {part} {number}", attention.key.counts
 
 
 def _read(meta: dict[str, Any], stored: Mapping[str, Array]) -> Work:
@@ -139,7 +163,33 @@ def _read(meta: dict[str, Any], stored: Mapping[str, Array]) -> Work:
             name: Seen(tuple(shape), Histogram(low, high, power, first, stored[f"counts {part} {number}"]))
             for number, (name, shape, low, high, power, first) in enumerate(rows)
         }
+    for part in meta["norms"]:
+        work.around[part] = _read_around(meta, stored, part)
     for part, noises in meta["noises"].items():
         work.noises[part] = {name: Noise(*sums) for name, sums in noises.items()}
     work.points = {int(kept): float(db) for kept, db in meta["points"]}
+    work.half_points = {int(kept): float(db) for kept, db in meta["half_points"]}
     return work
+
+
+def _histogram(meta: list[Any], counts: Array) -> Histogram:
+    low, high, power, first = meta
+    return Histogram(low, high, power, first, counts)
+
+
+def _read_around(meta: dict[str, Any], stored: Mapping[str, Array], part: str) -> Around:
+    norms = {
+        name: NormSeen(
+            list(linears),
+            **{array: stored[f"norm {part} {number} {array}"] for array in _OF_A_NORM},
+            storable=storable,
+        )
+        for number, (name, linears, storable) in enumerate(meta["norms"][part])
+    }
+    attention = {
+        name: AttentionSeen(
+            _histogram(query, stored[f"query {part} {number}"]), _histogram(key, stored[f"key {part} {number}"])
+        )
+        for number, (name, query, key) in enumerate(meta["attention"][part])
+    }
+    return Around(norms, attention)

@@ -223,6 +223,7 @@ class Network:
     `run(ops, weights, inputs)` returns the output value, or a tuple of them where `outputs` names several. part: whose
     weights it reads and what it does ("vae_decoder"). name: that, with any setting that changes the graph
     ("text_encoder 11 layers"). strips: how it runs in less memory, strip by strip; None where it cannot or need not.
+    int8_attention: whether its attention is wanted in eight bits, where there are scales.
     """
 
     part: str
@@ -231,6 +232,7 @@ class Network:
     run: Callable[[Ops[Any], Weights, Mapping[str, Any]], Any]
     outputs: tuple[str, ...] = ("output",)
     strips: Strips | None = None
+    int8_attention: bool = False
 
     def results(self, ops: Ops[Any], weights: Weights, inputs: Mapping[str, Any]) -> tuple[Any, ...]:
         """Run it: its outputs in the order of their names."""

@@ -28,17 +28,21 @@ T = TypeVar("T")
 class Thrift:
     """What a denoiser leaves out. merge, fewer_keys: in self-attention of the finest level that has any, where most
     tokens are (see `fewer_tokens`). outer: how many of the outermost layers make a network of their own, 0 for none.
+    int8_attention: asks for the products of queries and keys in eight bits; who has the scales makes them so.
     """
 
     merge: float = 0.0
     fewer_keys: bool = False
     outer: int = 0
+    int8_attention: bool = False
 
     @property
     def words(self) -> str:
         """What the name of a network says of it."""
         merge = f" merge {self.merge:g}" if self.merge else ""
-        return merge + (" fewer keys" if self.fewer_keys else "") + (f" outer {self.outer}" if self.outer else "")
+        bits = " int8 attention" if self.int8_attention else ""
+        outer = f" outer {self.outer}" if self.outer else ""
+        return merge + (" fewer keys" if self.fewer_keys else "") + bits + outer
 
 
 WHOLE = Thrift()
@@ -61,7 +65,7 @@ def denoiser(
         output, deep = unet(ops, weights, config, thrift=thrift, **given)
         return (output, deep) if thrift.outer else output
 
-    return Network("unet", f"unet{thrift.words}", inputs, run, outputs)
+    return Network("unet", f"unet{thrift.words}", inputs, run, outputs, thrift.int8_attention)
 
 
 def outer_denoiser(
@@ -80,7 +84,7 @@ def outer_denoiser(
     def run(ops: Ops[Any], weights: Weights, given: Mapping[str, Any]) -> Any:
         return outer_unet(ops, weights, config, thrift=thrift, **given)
 
-    return Network("unet_outer", f"unet_outer{thrift.words}", inputs, run)
+    return Network("unet_outer", f"unet_outer{thrift.words}", inputs, run, int8_attention=thrift.int8_attention)
 
 
 def _inputs(config: UNetConfig, height: int, width: int, length: int, batch: int) -> dict[str, Input]:

@@ -10,9 +10,10 @@ from nutshell.errors import NutshellError, UnsupportedModel
 from nutshell.language import tr
 from nutshell.plan.kept import state_folder
 from nutshell.quantization import STORED_PART, CalibrationCard, fingerprint, joint, read_card
+from nutshell.store.listing import CALIBRATION
 from nutshell.weights import Checkpoint, Weights
 
-FILE = "calibration.json"
+FILE = CALIBRATION
 FOLDER = "calibration"
 
 

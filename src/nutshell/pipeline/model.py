@@ -24,7 +24,7 @@ from nutshell.pipeline.advice import advice
 from nutshell.pipeline.caching import open_cache
 from nutshell.pipeline.cards import find_card
 from nutshell.pipeline.draw import Kit, draw
-from nutshell.pipeline.eight_bits import EightBits, eight_bits
+from nutshell.pipeline.eight_bits import EightBits, attention_of, eight_bits
 from nutshell.pipeline.facts import Facts, read_facts, read_vae
 from nutshell.pipeline.learning import StepClock, note_run
 from nutshell.pipeline.needs import order_need
@@ -37,8 +37,8 @@ from nutshell.pipeline.request import Request
 from nutshell.pipeline.stages import Rewrite, Stages, Tap
 from nutshell.pipeline.strain import Watch
 from nutshell.pipeline.tiny_vae import TinyWay, choose_vae, tiny_vae
-from nutshell.plan import EIGHT_BITS, Need, Plan, Planner, installed_engines
-from nutshell.quantization import DEFAULT_DB
+from nutshell.plan import EIGHT_BITS, Need, Plan, Planner, installed_engines, processor_precisions
+from nutshell.quantization import DEFAULT_DB, HALVES
 from nutshell.settings import DEFAULT_MODEL
 from nutshell.store import Found, find
 from nutshell.tokens import Tokenizer
@@ -195,10 +195,10 @@ class Model:
         order = self._order(request)
         self._tell(order.notices)
         clock = StepClock(on_step)
-        for seed, image, plan in self._drawn(order, clock):
-            parameters = self._parameters(order, plan, seed)
+        for seed, image, plan, drawn in self._drawn(order, clock):
+            parameters = self._parameters(drawn, plan, seed)
             peak = meter.bytes()
-            self._note(plan, peak, clock, order.savings.even)
+            self._note(plan, peak, clock, drawn.savings.even)
             yield Picture(image, seed, parameters, time.perf_counter() - begun, peak)
             begun = time.perf_counter()
 
@@ -242,16 +242,18 @@ class Model:
     ) -> None:
         self.close()
 
-    def _drawn(self, order: Order, clock: StepClock) -> Iterator[tuple[int, Image, Plan]]:
-        """Every picture with its seed and the plan that drew it. Where memory becomes too short while stages are
-        loaded, what is left is drawn by a leaner plan, and so is everything after."""
+    def _drawn(self, order: Order, clock: StepClock) -> Iterator[tuple[int, Image, Plan, Order]]:
+        """Every picture with its seed, the plan that drew it, and the order as that plan could follow it. Where memory
+        becomes too short while stages are loaded, what is left is drawn by a leaner plan, and so is everything after.
+        """
         plan, kit = self._way(order)
+        order = self._followed(order, plan)
         done = 0
         while done < order.request.count:
             try:
                 for seed, image in draw(order.after(done), plan, kit, clock):
                     done += 1
-                    yield seed, image, plan
+                    yield seed, image, plan, order
             except MemoryPressure as error:
                 kit.stages.close()
                 self._planner = self._planner.under(plan.need_bytes)
@@ -259,7 +261,16 @@ class Model:
                     plan, kit = self._way(order)
                 except NotEnoughMemory:
                     raise error from None
+                order = self._followed(order, plan)
                 self._tell((tr("{problem}; drawing goes on in less memory, and takes longer", problem=error.message),))
+
+    def _followed(self, order: Order, plan: Plan) -> Order:
+        """`order` without attention in eight bits where `plan` cannot have it, which is told."""
+        why = self._small.no_attention(plan) if order.savings.int8_attention else None
+        if why is None:
+            return order
+        self._tell((why,))
+        return replace(order, savings=replace(order.savings, int8_attention=False))
 
     def _way(self, order: Order, eight_bits: bool | None = None) -> tuple[Plan, Kit]:
         """The plan of an order, and what it draws with: the tiny autoencoder where only that fits."""
@@ -337,10 +348,12 @@ def _eight_bits(
     found: Found, checkpoint: Checkpoint, machine: Machine, budget: float, precision: str | None, own_vae: bool
 ) -> EightBits:
     """What the model's card allows. A problem with a card is told, and is an error where eight bits were asked for."""
-    if precision not in (None, "int8"):
-        return EightBits()
     here = find_card(found.path, checkpoint)
-    small = eight_bits(here.card, budget, kernel_cpu(machine.cpu), here.problem)
+    cpu = kernel_cpu(machine.cpu)
+    if precision not in (None, "int8"):
+        return EightBits(**attention_of(here.card, cpu))
+    halves = [name for name in processor_precisions(machine) if name in HALVES]
+    small = eight_bits(here.card, budget, cpu, here.problem, halves)
     if small.problem is not None:
         if precision == "int8":
             raise small.problem

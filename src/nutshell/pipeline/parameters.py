@@ -89,6 +89,7 @@ FIELDS: tuple[Field, ...] = (
     Field("reuse_depth", "Feature reuse depth", read=int),
     Field("merge", "Token merging", _number, float),
     Field("fewer_keys", "Fewer keys", lambda value: "yes" if value else "no", lambda text: text == "yes"),
+    Field("int8_attention", "Int8 attention", lambda value: "yes" if value else "no", lambda text: text == "yes"),
     Field("guidance_rescale", "CFG rescale", _number, float),
     Field("mask_blur", "Mask blur", _number, float),
     Field("prediction", "Prediction type"),

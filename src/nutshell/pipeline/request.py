@@ -31,6 +31,7 @@ class Request:
     Of operations that are left out (see `Savings`): fast: all that pay for this model. reuse: the whole denoiser at
     every so many steps only, 1 for all; reuse_depth: layers that run at every step. merge: 0 to 0.75, the share of
     tokens merged in attention. fewer_keys: attention to 2x2 cells. None: off, but as `fast` says where that is on.
+    int8_attention: queries and keys in eight bits, where the model's calibration card has scales for them.
     """
 
     prompt: str
@@ -57,6 +58,7 @@ class Request:
     reuse_depth: int = 1
     merge: float | None = None
     fewer_keys: bool | None = None
+    int8_attention: bool = False
 
     def __post_init__(self) -> None:
         for field, name, side in (("width", tr("width"), self.width), ("height", tr("height"), self.height)):

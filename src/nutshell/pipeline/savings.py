@@ -31,6 +31,7 @@ class Savings:
     reuse: run the whole network at every so many evaluations, and only its outermost `reuse_depth` layers between
     (1: always all of it). merge: share of the tokens merged in self-attention of the finest level that has it.
     fewer_keys: keys and values there from 2x2 cells. guidance_interval: where guidance takes its second pass.
+    int8_attention: queries and keys in eight bits.
     """
 
     reuse: int = 1
@@ -38,11 +39,13 @@ class Savings:
     merge: float = 0.0
     fewer_keys: bool = False
     guidance_interval: tuple[float, float] = _EVERYWHERE
+    int8_attention: bool = False
 
     @property
     def thrift(self) -> Thrift:
         """What the denoiser itself leaves out."""
-        return Thrift(self.merge, self.fewer_keys, self.reuse_depth if self.reuse > 1 else 0)
+        outer = self.reuse_depth if self.reuse > 1 else 0
+        return Thrift(self.merge, self.fewer_keys, outer, self.int8_attention)
 
     @property
     def even(self) -> bool:
@@ -55,6 +58,7 @@ class Savings:
         given = {
             "merge": self.merge or None,
             "fewer_keys": self.fewer_keys or None,
+            "int8_attention": self.int8_attention or None,
             "guidance_interval": None if self.guidance_interval == _EVERYWHERE else self.guidance_interval,
         }
         return {**reuse, **{key: value for key, value in given.items() if value is not None}}
@@ -75,6 +79,7 @@ def settle_savings(
         merge=fast.merge if request.merge is None else request.merge,
         fewer_keys=fast.fewer_keys if request.fewer_keys is None else request.fewer_keys,
         guidance_interval=request.guidance_interval or fast.guidance_interval,
+        int8_attention=request.int8_attention,
     )
     notices: list[Text] = []
     if wanted.reuse > 1 and steps <= FEW_STEPS:
@@ -82,7 +87,7 @@ def settle_savings(
             tr("nothing is reused between steps: with {steps} of them each must run the whole network", steps=steps)
         )
         wanted = replace(wanted, reuse=1)
-    if request.fast and wanted == Savings(reuse_depth=wanted.reuse_depth):
+    if request.fast and wanted == Savings(reuse_depth=wanted.reuse_depth, int8_attention=wanted.int8_attention):
         notices.append(tr("--fast leaves nothing out: this model is quick already at this size and number of steps"))
     if (wanted.merge or wanted.fewer_keys) and tokens is None:
         notices.append(

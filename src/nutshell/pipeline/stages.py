@@ -19,7 +19,7 @@ from nutshell.pipeline.eight_bits import EightBits
 from nutshell.pipeline.opened import Engines
 from nutshell.pipeline.page_window import page_window
 from nutshell.pipeline.strain import CALM, Watch
-from nutshell.plan import Plan, arithmetic
+from nutshell.plan import Plan
 from nutshell.weights import Part
 
 Array = npt.NDArray[Any]
@@ -69,8 +69,9 @@ class Stages:
         self._worker: ThreadPoolExecutor | None = None
 
     def over(self, parts: Mapping[str, Part]) -> Stages:
-        """Stages of their own over other parts, by the same engines."""
-        return Stages(self._engines, parts, self._rewrite, self._tap, watch=self._watch)
+        """Stages of their own over other parts, by the same engines; of eight bits only those of attention."""
+        attention = EightBits(attention=self._eight_bits.attention)
+        return Stages(self._engines, parts, self._rewrite, self._tap, attention, watch=self._watch)
 
     @contextmanager
     def open(self, network: Network, plan: Plan) -> Iterator[Session]:
@@ -139,9 +140,9 @@ class Stages:
         def prepared(network: Network) -> Network:
             if self._rewrite is not None:
                 network = self._rewrite(network)
-            return self._eight_bits.applied(network, plan.precision, part)
+            return self._eight_bits.applied(network, plan, part)
 
-        precision = arithmetic(plan.precision, engine.precisions)
+        precision = self._eight_bits.arithmetic(plan.precision, engine.precisions)
         if plan.strips and network.strips is not None:
             return StripSession(engine, network.strips, part.weights, prepared, precision, plan.threads)
         with ExitStack() as unless_kept:

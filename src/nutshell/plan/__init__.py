@@ -4,7 +4,7 @@ from nutshell.plan.installed import Installed, installed_engines
 from nutshell.plan.learn import Ratios
 from nutshell.plan.measured import keep_rates, kept_rates, rates_key
 from nutshell.plan.need import Need, StageNeed
-from nutshell.plan.offers import EIGHT_BITS, Offer, Rejected, arithmetic, find_offers
+from nutshell.plan.offers import EIGHT_BITS, Offer, Rejected, arithmetic, find_offers, processor_precisions
 from nutshell.plan.plan import Plan, default_ceiling, make_plan
 from nutshell.plan.planner import Planner
 from nutshell.plan.rates import Rates, guessed_rates
@@ -28,5 +28,6 @@ __all__ = [
     "keep_rates",
     "kept_rates",
     "make_plan",
+    "processor_precisions",
     "rates_key",
 ]

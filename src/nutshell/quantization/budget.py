@@ -21,7 +21,14 @@ def kept_layers(curve: Sequence[CurvePoint], budget: float) -> int | None:
 
     budget: above 0, so many decibels to float32 at least; else, so many below the best point at most (-1: one).
     """
-    if not curve:
-        return None
-    least = budget if budget > 0 else max(point.db for point in curve) + budget
+    return fewest(curve, least_db(curve, budget))
+
+
+def least_db(curve: Sequence[CurvePoint], budget: float) -> float:
+    """How near pictures must be to those in float32, by a budget as above and the curve that it counts from."""
+    return budget if budget > 0 else max((point.db for point in curve), default=0.0) + budget
+
+
+def fewest(curve: Sequence[CurvePoint], least: float) -> int | None:
+    """The fewest layers to keep to be so near; None where no point of the curve is."""
     return min((point.kept for point in curve if point.db >= least), default=None)

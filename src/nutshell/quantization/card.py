@@ -1,17 +1,22 @@
 """The calibration card: everything that eight bits need to know of a model, in one small JSON file.
 
-{"format": 1, "model": "artist", "made": {"prompts": "<sha256>", "pictures": 4, "width": 256, ...},
+{"format": 2, "model": "artist", "made": {"prompts": "<sha256>", "pictures": 4, "width": 256, ...},
  "parts": {"unet": {"fingerprint": "<sha256>", "layers": {"conv_in": {"scale": 0.01, "zero_point": 3,
-           "sensitivity_db": 41.2, "share": 0.02}, ...}}, ...},
- "curve": [{"kept": 0, "db": 33.1}, ...]}
+           "sensitivity_db": 41.2, "share": 0.02}, ...},
+           "migrations": {"...norm1": {"linears": ["...to_q", ...], "steps": "<base64>"}, ...},
+           "attention": {"...to_q": {"query": 0.04, "key": 0.05}, ...}}, ...},
+ "curve": [{"kept": 0, "db": 33.1}, ...], "half": {"bf16": [{"kept": 0, "db": 32.4}, ...]}}
+
+Format 1 had no migrations, no attention and no half.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,15 +26,20 @@ import numpy as np
 from nutshell.errors import CorruptFile, os_reason
 from nutshell.files import write_bytes
 from nutshell.language import Text, tr
-from nutshell.quantization.budget import CurvePoint, kept_layers
+from nutshell.quantization.attention import AttentionScale, AttentionScales
+from nutshell.quantization.budget import CurvePoint, fewest, kept_layers, least_db
 from nutshell.quantization.fingerprint import joint
+from nutshell.quantization.migrate import LARGEST_STEP, Migration, Migrations
 from nutshell.quantization.scales import Scale, Scales
 
-FORMAT = 1
+FORMAT = 2
+_KNOWN_FORMATS = (1, FORMAT)
 PARTS = ("text_encoder", "unet", "vae_decoder", "vae_encoder")
 # Parts of the program that read the same stored part.
 STORED_PART = {"vae_decoder": "vae", "vae_encoder": "vae"}
 LARGEST_BYTES = 1_000_000
+F32 = "f32"
+HALVES = ("bf16", "f16")
 
 _HEX_DIGITS = set("0123456789abcdef")
 _AGAIN = tr("make it again: nutshell calibrate MODEL")
@@ -47,10 +57,13 @@ class CardLayer:
 
 @dataclass(frozen=True)
 class CardPart:
-    """fingerprint: of the weights it was made for. layers: by canonical name, in running order."""
+    """fingerprint: of the weights it was made for. layers: by canonical name, in running order. migrations: with which
+    their scales were found. attention: scales for who asks for attention in eight bits."""
 
     fingerprint: str
     layers: Mapping[str, CardLayer]
+    migrations: Migrations = field(default_factory=dict)
+    attention: AttentionScales = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -68,14 +81,29 @@ class Made:
     engine: str
 
 
+Curve = tuple[CurvePoint, ...]
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """kept: so many layers are left alone. beside: what these, and all that is no layer, are computed in. db: what was
+    measured so."""
+
+    kept: int
+    beside: str
+    db: float
+
+
 @dataclass(frozen=True)
 class CalibrationCard:
-    """model: its name. parts: by `Network.part`, in running order. curve: measured end to end, kept ascending."""
+    """model: its name. parts: by `Network.part`, in running order. curve: measured end to end, kept ascending, with
+    float32 beside the eight bits; half: with half precision beside them, by its name, where it could be measured."""
 
     model: str
     made: Made
     parts: Mapping[str, CardPart]
-    curve: tuple[CurvePoint, ...]
+    curve: Curve
+    half: Mapping[str, Curve] = field(default_factory=dict)
 
     @property
     def model_hash(self) -> str:
@@ -86,6 +114,19 @@ class CalibrationCard:
     def best_db(self) -> float:
         """The nearest to float32 that was measured."""
         return max(point.db for point in self.curve)
+
+    def allowed(self, budget: float, halves: Sequence[str] = ()) -> Allowed | None:
+        """What a budget, as `kept_layers` takes it, allows; None if nothing does.
+
+        halves: half precisions that the machine computes in, best first. One is taken only where it was measured and
+        the pictures were near enough with it; else float32 is, for a budget counts everything that is lost.
+        """
+        least = least_db(self.curve, budget)
+        for beside, curve in (*((name, self.half.get(name, ())) for name in halves), (F32, self.curve)):
+            kept = fewest(curve, least)
+            if kept is not None:
+                return Allowed(kept, beside, next(point.db for point in curve if point.kept == kept))
+        return None
 
     def within(self, budget: float) -> dict[str, Scales] | None:
         """The scales of every part's layers in eight bits, for a budget as `kept_layers` takes it; None if none is."""
@@ -104,6 +145,7 @@ class CalibrationCard:
             "made": asdict(self.made),
             "parts": {name: _part_table(part) for name, part in self.parts.items()},
             "curve": [asdict(point) for point in self.curve],
+            "half": {name: [asdict(point) for point in curve] for name, curve in self.half.items()},
         }
         return (json.dumps(table, indent=1, ensure_ascii=False) + "\n").encode()
 
@@ -152,7 +194,7 @@ def card_from_json(raw: bytes, origin: str) -> CalibrationCard:
     except (ValueError, RecursionError) as error:
         raise _broken(origin, tr("it is not JSON")) from error
     try:
-        if table["format"] != FORMAT:
+        if table["format"] not in _KNOWN_FORMATS:
             raise CorruptFile(
                 tr(
                     "{origin} is of format {format!r}, not {known}", origin=origin, format=table["format"], known=FORMAT
@@ -176,30 +218,61 @@ def _card(table: Any) -> CalibrationCard:
     if not parts or not parts.keys() <= set(PARTS):
         raise ValueError("unknown parts")
     layers = sum(len(part.layers) for part in parts.values())
-    curve = tuple(CurvePoint(_whole(row["kept"], layers), _number(row["db"])) for row in table["curve"])
-    if not curve or any(left.kept >= right.kept for left, right in pairwise(curve)):
-        raise ValueError("its curve does not ascend")
+    curve = _curve(table["curve"], layers)
+    half = {name: _curve(rows, layers) for name, rows in table.get("half", {}).items()}
+    if not half.keys() <= set(HALVES):
+        raise ValueError("unknown half precision")
     made = table["made"]
     counts = {key: _whole(made[key], 1 << 31) for key in ("pictures", "width", "height", "steps", "compared")}
     engine, guidance = _word(made["engine"]), _number(made["guidance"])
     return CalibrationCard(
-        _word(table["model"]), Made(_hash(made["prompts"]), guidance=guidance, engine=engine, **counts), parts, curve
+        _word(table["model"]),
+        Made(_hash(made["prompts"]), guidance=guidance, engine=engine, **counts),
+        parts,
+        curve,
+        half,
     )
+
+
+def _curve(rows: Any, layers: int) -> Curve:
+    curve = tuple(CurvePoint(_whole(row["kept"], layers), _number(row["db"])) for row in rows)
+    if not curve or any(left.kept >= right.kept for left, right in pairwise(curve)):
+        raise ValueError("its curve does not ascend")
+    return curve
 
 
 def _part(table: Any) -> CardPart:
     layers = {_word(name): _layer(row) for name, row in table["layers"].items()}
-    return CardPart(_hash(table["fingerprint"]), layers)
+    migrations = {_word(name): _migration(row) for name, row in table.get("migrations", {}).items()}
+    attention = {_word(name): _attention(row) for name, row in table.get("attention", {}).items()}
+    return CardPart(_hash(table["fingerprint"]), layers, migrations, attention)
 
 
 def _layer(row: Any) -> CardLayer:
-    scale = _number(row["scale"])
-    if not 0 < scale <= float(np.finfo(np.float32).max) or float(np.float32(scale)) != scale:
-        raise ValueError("a scale is no positive number in single precision")
     share = _number(row["share"])
     if not 0 <= share <= 1:
         raise ValueError("a share is not between 0 and 1")
-    return CardLayer(Scale(scale, _whole(row["zero_point"], 255)), _number(row["sensitivity_db"]), share)
+    scale = Scale(_single(row["scale"]), _whole(row["zero_point"], 255))
+    return CardLayer(scale, _number(row["sensitivity_db"]), share)
+
+
+def _migration(row: Any) -> Migration:
+    steps = np.frombuffer(base64.b64decode(row["steps"], validate=True), np.int8)
+    linears = tuple(_word(name) for name in row["linears"])
+    if not linears or not len(steps) or int(np.abs(steps.astype(int)).max()) > LARGEST_STEP:
+        raise ValueError("a migration has no linears, no steps, or one that is too large")
+    return Migration(linears, tuple(map(int, steps)))
+
+
+def _attention(row: Any) -> AttentionScale:
+    return AttentionScale(Scale(_single(row["query"]), 128), Scale(_single(row["key"]), 128))
+
+
+def _single(value: Any) -> float:
+    scale = _number(value)
+    if not 0 < scale <= float(np.finfo(np.float32).max) or float(np.float32(scale)) != scale:
+        raise ValueError("a scale is no positive number in single precision")
+    return scale
 
 
 def _part_table(part: CardPart) -> dict[str, Any]:
@@ -212,7 +285,15 @@ def _part_table(part: CardPart) -> dict[str, Any]:
         }
         for name, layer in part.layers.items()
     }
-    return {"fingerprint": part.fingerprint, "layers": rows}
+    migrations = {
+        name: {
+            "linears": list(moved.linears),
+            "steps": base64.b64encode(np.array(moved.steps, np.int8).tobytes()).decode(),
+        }
+        for name, moved in part.migrations.items()
+    }
+    attention = {name: {"query": scale.query.scale, "key": scale.key.scale} for name, scale in part.attention.items()}
+    return {"fingerprint": part.fingerprint, "layers": rows, "migrations": migrations, "attention": attention}
 
 
 def _whole(value: Any, most: int) -> int:

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from nutshell.errors import UnsupportedModel, UsageError
+from nutshell.errors import UsageError
 from nutshell.language import tr
 from nutshell.networks.ops import Int8Weight, Network, Ops, Padding, Weight
+from nutshell.quantization.migrate import Migrate, Migrations, in_use, refuse_unknown
 from nutshell.quantization.observe import Record
 from nutshell.quantization.scales import FULL_WEIGHT, Scales, clipped, int8_rows
 from nutshell.quantization.wrap import Names, Wrapper, layer_names
@@ -76,31 +77,31 @@ def rounding(
     return rounded
 
 
+_NONE: Migrations = {}
+
+
 def quantized(
-    network: Network, scales: Scales, largest_weight: int = FULL_WEIGHT, after: After | None = None
+    network: Network,
+    scales: Scales,
+    largest_weight: int = FULL_WEIGHT,
+    after: After | None = None,
+    migrations: Migrations = _NONE,
 ) -> Network:
     """`network` with every layer that has a scale in eight bits, for any engine.
 
     scales: also of layers that the model has and this network does not run (an encoder's, for the
     decoder). largest_weight: SAFE_WEIGHT on an x86 processor without VNNI, where full weights give
-    wrong sums. after: told of each weight's stored bytes. Running it raises UnsupportedModel over weights
-    that lack a layer of `scales`.
+    wrong sums. after: told of each weight's stored bytes. migrations: with which `scales` were found; those
+    are made that a layer in eight bits is behind. Running it raises UnsupportedModel over weights that lack
+    a layer of `scales`.
     """
+    moved = in_use(migrations, scales)
 
     def run(ops: Ops[Any], weights: Weights, inputs: Mapping[str, Any]) -> Any:
         names = layer_names(weights)
-        unknown = sorted(scales.keys() - set(names.values()))
-        if unknown:
-            raise UnsupportedModel(
-                tr(
-                    "there are scales for {count} layers that {part} does not have, such as {unknown}",
-                    count=len(unknown),
-                    part=weights.part,
-                    unknown=unknown[0],
-                ),
-                tr("they were made for another model: calibrate this one"),
-            )
-        return network.run(Int8(ops, scales, names, largest_weight, after), weights, inputs)
+        refuse_unknown({*scales, *moved, *(name for each in moved.values() for name in each.linears)}, names, weights)
+        inner = Migrate(ops, moved, names) if moved else ops
+        return network.run(Int8(inner, scales, names, largest_weight, after), weights, inputs)
 
     return replace(network, name=f"{network.name} int8", run=run)
 

@@ -72,6 +72,14 @@ def clipped(seen: Histogram) -> Scale:
     return min((Scale.between(float(lows[low]), float(highs[high])) for low, high in pairs), key=_loss(seen))
 
 
+def symmetric(seen: Histogram) -> Scale:
+    """The scale of zero point 128 that loses least over the distribution `seen`, in mean squared error."""
+    reach = max(-seen.minimum, seen.maximum)
+    bounds = reach * np.linspace(0.0, 1.0, _CANDIDATES + 1)[1:]
+    scales = (Scale(float(np.float32(max(bound / 127, _LEAST))), 128) for bound in bounds)
+    return min(scales, key=_loss(seen))
+
+
 def _loss(seen: Histogram) -> Callable[[Scale], float]:
     """The summed squared error of the values in `seen` under a scale, each taken as the middle of its bin."""
     centers, counts = seen.centers, seen.counts

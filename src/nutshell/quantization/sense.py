@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from nutshell.networks.ops import Int8Weight, Network, Ops, Padding, Weight
 from nutshell.quantization.int8 import rounding
+from nutshell.quantization.migrate import Migrations, Times
 from nutshell.quantization.observe import values_of
 from nutshell.quantization.scales import FULL_WEIGHT, Scales
 from nutshell.quantization.wrap import Names, Wrapper, layer_names
@@ -48,14 +50,27 @@ def decibels(signal: float, error: float) -> float:
     return min(MOST_DB, max(-MOST_DB, 10 * math.log10(signal / error)))
 
 
+@dataclass(frozen=True)
+class Factor:
+    """Of one linear's inputs. inverse: for the input; values: for the weight."""
+
+    inverse: Tensor
+    values: npt.NDArray[np.float32]
+
+
+# By name of the linear.
+Factors = Mapping[str, Factor]
+
+
 class Sense(Wrapper[T]):
     """`Ops[T]` that hands on float32, and beside each layer with a scale runs it in eight bits to compare.
 
     `ops` must compute at once: NumPy, or PyTorch on any device.
     """
 
-    def __init__(self, ops: Ops[T], scales: Scales, noises: Noises, names: Names) -> None:
+    def __init__(self, ops: Ops[T], scales: Scales, noises: Noises, names: Names, factors: Factors) -> None:
         super().__init__(ops)
+        self._factors = factors
         self._scales = scales
         self._noises = noises
         self._names = names
@@ -82,6 +97,11 @@ class Sense(Wrapper[T]):
         scale = self._scales.get(name)
         if scale is None:
             return None
+        factors = self._factors.get(name)
+        if factors is not None:
+            # What the norm before would do.
+            x = self.ops.multiply(x, self.ops.parameter(factors.inverse))
+            stored = Times.of_stored(stored, factors.values)
         return name, self.ops.fake_quantize(x, scale.scale, scale.zero_point), Int8Weight(stored, self._round_weight)
 
     def _note(self, name: str, full: T, small: T) -> None:
@@ -93,10 +113,21 @@ class Sense(Wrapper[T]):
         noise.error += float(np.square(got - wanted).sum(dtype=np.float64))
 
 
-def sensed(network: Network, scales: Scales, noises: Noises) -> Network:
-    """`network`, noting in `noises` what eight bits would cost each layer that has a scale. For "numpy" and "torch"."""
+_NONE: Migrations = {}
+
+
+def sensed(network: Network, scales: Scales, noises: Noises, migrations: Migrations = _NONE) -> Network:
+    """`network`, noting in `noises` what eight bits would cost each layer that has a scale. For "numpy" and "torch".
+
+    migrations: with which the scales were found.
+    """
+    factors = {
+        name: Factor(Tensor.of(norm, 1 / moved.factors), moved.factors)
+        for norm, moved in migrations.items()
+        for name in moved.linears
+    }
 
     def run(ops: Ops[Any], weights: Weights, inputs: Mapping[str, Any]) -> Any:
-        return network.run(Sense(ops, scales, noises, layer_names(weights)), weights, inputs)
+        return network.run(Sense(ops, scales, noises, layer_names(weights), factors), weights, inputs)
 
     return replace(network, run=run)

@@ -16,12 +16,13 @@ from nutshell.language import Text, tr
 from nutshell.pipeline import Request
 from nutshell.pipeline.picture_file import eight_bits
 from nutshell.sampling import find_sampler
+from nutshell.settings import BY_NAME
 
 # Held where the web side decodes pictures that were sent: a hundred kilobytes may be a hundred megabytes of pixels, and
 # requests come at once.
 DECODING = threading.Lock()
 _BYTES = ("image", "mask")
-_NOT_DRAWN = {"model", "previews", "keep_alive", *_BYTES}
+_NOT_DRAWN = {"model", "precision", "previews", "keep_alive", *_BYTES}
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class Limits:
 class Wish:
     """The fields of `nutshell.pipeline.Request` that can be written down, and how the job is served.
 
-    model: a name that `nutshell.store.find` knows. seed: None until the queue has chosen one, so that a job that is
+    model: a name that `nutshell.store.find` knows. precision: as the setting of that name, None for the service's own.
+    seed: None until the queue has chosen one, so that a job that is
     begun again draws the same. image, mask: files as they were sent (PNG, JPEG, WebP). previews: whether pictures of
     the way are wanted. keep_alive: seconds that the model stays loaded afterwards, None for the service's setting.
     """
@@ -52,6 +54,7 @@ class Wish:
     height: int | None = None
     steps: int | None = None
     guidance: float | None = None
+    guidance_interval: tuple[float, float] | None = None
     guidance_rescale: float = 0.0
     sampler: str | None = None
     schedule: str | None = None
@@ -67,6 +70,8 @@ class Wish:
     reuse_depth: int = 1
     merge: float | None = None
     fewer_keys: bool | None = None
+    int8_attention: bool = False
+    precision: str | None = None
     image: bytes | None = None
     mask: bytes | None = None
     previews: bool = False
@@ -90,6 +95,13 @@ class Wish:
                 _check_picture(name, data, limits)
         if self.sampler is not None:
             find_sampler(self.sampler)
+        known = BY_NAME["precision"].kind
+        if self.precision is not None and self.precision not in known.names:
+            raise UsageError(
+                tr("{origin} must be {word}, not {shown!r}",
+                   origin="precision", word=known.words, shown=self.precision[:60]),
+                field="precision",
+            )  # fmt: skip
         with DECODING:
             self.request()
 
@@ -108,7 +120,11 @@ class Wish:
     def from_json(cls, values: Mapping[str, Any], image: bytes | None = None, mask: bytes | None = None) -> Wish:
         """What `to_json` wrote, by this or an older version."""
         known = {field.name for field in fields(cls)} - set(_BYTES)
-        return cls(**{key: value for key, value in values.items() if key in known}, image=image, mask=mask)
+        given = {key: value for key, value in values.items() if key in known}
+        if given.get("guidance_interval") is not None:
+            # JSON has no tuples.
+            given["guidance_interval"] = tuple(given["guidance_interval"])
+        return cls(**given, image=image, mask=mask)
 
 
 def _too_much(field: str, unit: Text, value: int, most: int) -> UsageError:

@@ -6,7 +6,7 @@ import gc
 import io
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from PIL import Image
 
@@ -27,7 +27,7 @@ _LEANER_SHARE = 0.7
 
 
 class Studio:
-    """Draws wishes with one open model; another that is asked for takes its place.
+    """Draws wishes with one open model; another that is asked for, or another precision, takes its place.
 
     open: opens a model, as `open_model`; tests give another.
     """
@@ -37,7 +37,7 @@ class Studio:
         self._open = open or open_model
         self._model: Model | None = None
         self._name = ""
-        self._leaner = False
+        self._how: tuple[bool, str | None] = (False, None)
 
     @property
     def loaded(self) -> str | None:
@@ -47,7 +47,7 @@ class Studio:
     def draw(self, wish: Wish, leaner: bool, tell: Callable[[Told], None], cancelled: Callable[[], bool]) -> None:
         """Draw every picture of a wish. Raises what the pipeline raises, and Cancelled."""
         request = wish.request()
-        model = self._take(wish.model, leaner, tell)
+        model = self._take(wish, leaner, tell)
         previews, seldom = Previews(), Seldom()
 
         def on_step(progress: Progress) -> None:
@@ -76,14 +76,18 @@ class Studio:
             gc.collect()
             trim_heap()
 
-    def _take(self, name: str, leaner: bool, tell: Callable[[Told], None]) -> Model:
-        if self._model is not None and (self._name, self._leaner) == (name, leaner):
+    def _take(self, wish: Wish, leaner: bool, tell: Callable[[Told], None]) -> Model:
+        name, how = wish.model, (leaner, wish.precision)
+        if self._model is not None and (self._name, self._how) == (name, how):
             return self._model
         # Closed first: two models at once may be more than the machine holds.
         self.close()
         tell(Loading(name))
-        self._name, self._leaner = name, leaner
-        self._model = self._open(self._settings, name, leaner)
+        self._name, self._how = name, how
+        settings = self._settings
+        if wish.precision is not None:
+            settings = replace(settings, precision=wish.precision)
+        self._model = self._open(settings, name, leaner)
         return self._model
 
 

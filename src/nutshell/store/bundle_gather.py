@@ -13,7 +13,7 @@ from nutshell.language import tr
 from nutshell.store.bundle import BundledModel
 from nutshell.store.find import builtin_folder, find
 from nutshell.store.hashing import sha256_of
-from nutshell.store.listing import select
+from nutshell.store.listing import CALIBRATION, select
 from nutshell.store.local import PlainFolder
 from nutshell.store.manifest import Manifest, StoredFile
 from nutshell.store.names import check_name, check_path
@@ -86,7 +86,8 @@ def _from_folder(name: str, root: Path, base: Path | None, card: ModelCard | Non
     for folder in (base, root):
         if folder is None:
             continue
-        listed = select(PlainFolder(folder).listing())
+        # A base's calibration card is about other weights than the model's.
+        listed = [file for file in select(PlainFolder(folder).listing()) if folder == root or file.path != CALIBRATION]
         # What the model has itself stands in for all that its base has there.
         tops = {file.path.partition("/")[0] for file in listed}
         files = {path: held for path, held in files.items() if path.partition("/")[0] not in tops}

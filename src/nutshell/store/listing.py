@@ -13,6 +13,8 @@ from nutshell.store.hashing import Digest
 from nutshell.store.names import check_paths
 
 INDEX = "model_index.json"
+# A model's calibration card: without it, it would draw in eight bits here and not where it is taken.
+CALIBRATION = "calibration.json"
 PICKLES = (".bin", ".ckpt", ".pt", ".pth")
 # Parts of a diffusers folder that only look at finished pictures or at pictures to start from.
 _UNUSED = ("safety_checker", "feature_extractor")
@@ -94,7 +96,7 @@ def _folder(paths: Iterable[str]) -> set[str]:
     weights: dict[str, dict[str | None, set[str]]] = {}
     for path in paths:
         part, _, name = path.partition("/")
-        if path == INDEX or _is_licence(path):
+        if path in (INDEX, CALIBRATION) or _is_licence(path):
             chosen.add(path)
         elif "/" in name or not name or part in _UNUSED:
             continue

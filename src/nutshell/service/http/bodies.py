@@ -17,6 +17,7 @@ from starlette.requests import Request
 from nutshell.language import tr
 from nutshell.service.http.errors import HttpTrouble, trouble_of_fields
 from nutshell.service.wish import Limits
+from nutshell.setting_kinds import INTERVAL
 
 Shape = TypeVar("Shape", bound=BaseModel)
 
@@ -124,6 +125,16 @@ def _decoded(value: Any) -> Any:
         raise PydanticCustomError("base64", tr("must be the base64 of a PNG, JPEG or WebP file")) from error
 
 
+def _interval(value: Any) -> Any:
+    """A list of two numbers, or of a form their text, as the command line takes it."""
+    try:
+        first, last = INTERVAL.read(value) if isinstance(value, str) else value
+    except (TypeError, ValueError) as error:
+        raise PydanticCustomError("interval", tr("must be two numbers from 0 to 1 such as 0.2,0.8")) from error
+    return first, last
+
+
+Interval = Annotated[tuple[float, float], BeforeValidator(_interval)]
 PictureBytes = Annotated[
     bytes,
     BeforeValidator(_decoded),

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from nutshell.service.gallery import Item
-from nutshell.service.http.bodies import PictureBytes
+from nutshell.service.http.bodies import Interval, PictureBytes
 from nutshell.service.http.errors import snake_case
 from nutshell.service.http.guard_paths import without_folders
 from nutshell.service.job import Event, Fault, Job
@@ -31,6 +31,7 @@ class JobRequest(BaseModel):
     height: int | None = Field(None, description="pixels, a multiple of 8")
     steps: int | None = Field(None, description="denoising steps: more is slower and often better")
     guidance: float | None = Field(None, description="how closely to follow the prompt; 1 is off, and twice as fast")
+    guidance_interval: Interval | None = Field(None, description="from 0 (noise) to 1 (finished): where guidance works")
     guidance_rescale: float = Field(0.0, description="0 to 1: undo the contrast that guidance adds")
     sampler: str | None = Field(None, description="ddim, euler, dpmpp_2m, ...")
     schedule: str | None = Field(None, description="model, karras, exponential or sgm_uniform")
@@ -46,6 +47,8 @@ class JobRequest(BaseModel):
     reuse_depth: int = Field(1, description="with reuse: outer layers that run at every step")
     merge: float | None = Field(None, description="0 to 0.75: tokens merged in attention, a share")
     fewer_keys: bool | None = Field(None, description="let attention look at a quarter of the picture's cells")
+    int8_attention: bool = Field(False, description="attention in eight bits, by the model's calibration card")
+    precision: str | None = Field(None, description="f32, bf16, f16, int8 (with a calibration card) or int8_weights")
     image: PictureBytes | None = Field(None, description="a picture to start from")
     mask: PictureBytes | None = Field(None, description="white where the image is to be redrawn, black where it stays")
     previews: bool = Field(False, description="send pictures of the way with the events")

@@ -4,7 +4,10 @@ import { machine } from "./api.js";
 import { byId, make } from "./dom.js";
 import { duration, say, whenLanguageChanges } from "./words.js";
 
-const NUMBERS = ["width", "height", "steps", "guidance", "count"];
+const NUMBERS = ["width", "height", "steps", "guidance", "count", "reuse", "merge"];
+const CHECKS = ["fast", "fewer_keys", "int8_attention"];
+// Settings of the same name have them, too; a test compares.
+const PRECISIONS = ["f32", "bf16", "f16", "int8", "int8_weights"];
 // As nutshell.sampling.registry has them; a test compares.
 const SAMPLERS = {
   ddim: "DDIM",
@@ -67,6 +70,12 @@ export class Settings {
       ...Object.entries(SAMPLERS).map(([name, title]) => make("option", { value: name }, title)),
     );
     byId("sampler").value = sampler;
+    const precision = byId("precision").value;
+    byId("precision").replaceChildren(
+      make("option", { value: "" }, say("usual")),
+      ...PRECISIONS.map((name) => make("option", { value: name }, say(`precision.${name}`))),
+    );
+    byId("precision").value = precision;
     this.modelChanged();
   }
 
@@ -118,7 +127,10 @@ export class Settings {
   // The fields of a request; what is empty is left out.
   fields() {
     const fields = { model: byId("model").value, sampler: byId("sampler").value };
-    for (const name of ["steps", "guidance", "count"]) fields[name] = number(byId(name));
+    for (const name of ["steps", "guidance", "count", "reuse", "merge"]) fields[name] = number(byId(name));
+    // What is not ticked is left out: it is as "fast" says.
+    for (const name of CHECKS) if (byId(name).checked) fields[name] = true;
+    fields.precision = byId("precision").value;
     const size = byId("size").value;
     if (size === "custom") Object.assign(fields, { width: number(byId("width")), height: number(byId("height")) });
     else if (size) [fields.width, fields.height] = size.split("x").map(Number);
@@ -134,7 +146,10 @@ export class Settings {
     this.reset();
     if (this.rows.some((row) => row.name === parameters.model)) byId("model").value = parameters.model;
     this.modelChanged();
-    for (const name of ["steps", "guidance", "seed", "negative_prompt"]) byId(name).value = parameters[name] ?? "";
+    for (const name of ["steps", "guidance", "seed", "negative_prompt", "reuse", "merge"])
+      byId(name).value = parameters[name] ?? "";
+    for (const name of ["fewer_keys", "int8_attention"]) byId(name).checked = parameters[name] === true;
+    if (parameters.precision?.startsWith("int8")) byId("precision").value = parameters.precision;
     byId("sampler").value = samplerName(parameters.sampler);
     const { width, height } = parameters;
     if (width && height && (width !== this.row?.width || height !== this.row?.height)) {
@@ -150,7 +165,8 @@ export class Settings {
   }
 
   reset() {
-    for (const name of [...NUMBERS, "seed", "negative_prompt", "sampler", "size"]) byId(name).value = "";
+    for (const name of [...NUMBERS, "seed", "negative_prompt", "sampler", "size", "precision"]) byId(name).value = "";
+    for (const name of CHECKS) byId(name).checked = false;
     byId("count").value = 1;
     byId("model").value = this.fallback;
     this.modelChanged();
