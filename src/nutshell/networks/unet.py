@@ -65,7 +65,7 @@ def denoiser(
         output, deep = unet(ops, weights, config, thrift=thrift, **given)
         return (output, deep) if thrift.outer else output
 
-    return Network("unet", f"unet{thrift.words}", inputs, run, outputs, thrift.int8_attention)
+    return Network("unet", f"unet{thrift.words}", inputs, run, outputs, int8_attention=thrift.int8_attention)
 
 
 def outer_denoiser(
