@@ -123,7 +123,7 @@ class Stages:
         part = self._parts[network.part]
         if self._rewrite is not None:
             network = self._rewrite(network)
-        network = self._eight_bits.applied(network, plan, part)
+        network = self._eight_bits.applied(network, plan, part, engine.precisions)
         beside = self._eight_bits.arithmetic(plan.precision, engine.precisions)
         session = engine.compile(network, part.weights, beside, plan.threads)
         # The engine has made its own copy by now; the file's pages can go until they are read again.
