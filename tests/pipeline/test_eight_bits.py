@@ -173,6 +173,17 @@ def test_what_stands_beside_eight_bits(
     assert EightBits(beside=beside).arithmetic(precision, precisions) == arithmetic
 
 
+def test_an_engine_without_half_precision_keeps_what_float32_needs(model_folder: Path) -> None:
+    """The curve with half precision may ask for fewer layers: pictures differ a little to either side."""
+    card = replace(
+        card_of(model_folder, "a", "b"), curve=(CurvePoint(0, 34.0), CurvePoint(1, 36.0)),
+        half={"bf16": (CurvePoint(0, 35.5), CurvePoint(1, 35.0))},
+    )  # fmt: skip
+    small = eight_bits(card, 35.0, Cpu(), None, ("bf16",))
+    assert small.beside == "bf16"
+    assert (len(small.scales["unet"]), len(small.plain_scales["unet"])) == (2, 1)
+
+
 def test_eight_bits_without_a_card_say_what_to_do(model_folder: Path) -> None:
     with nutshell.load(model_folder, precision="int8", learn=False) as model:
         with pytest.raises(EngineUnavailable, match="calibrate") as caught:

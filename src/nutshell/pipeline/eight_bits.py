@@ -43,8 +43,9 @@ _ADDS_UP = {"avx512_vnni", "avx_vnni", "amx_int8"}
 @dataclass(frozen=True)
 class EightBits:
     """scales, migrations, attention: by part. ready: whether there are scales that are good enough; else, why not.
-    beside: what is computed in where eight bits are not, so that the budget holds. no_attention_scales: why `attention`
-    is empty. problem: with the card."""
+    beside: what is computed in where eight bits are not, so that the budget holds. plain_scales: as
+    `scales`, for an engine that lacks `beside` and computes in float32 there. no_attention_scales: why `attention` is
+    empty. problem: with the card."""
 
     scales: Mapping[str, Scales] = field(default_factory=dict)
     largest_weight: int = SAFE_WEIGHT
@@ -54,16 +55,18 @@ class EightBits:
     migrations: Mapping[str, Migrations] = field(default_factory=dict)
     attention: Mapping[str, AttentionScales] = field(default_factory=dict)
     beside: str = "f32"
+    plain_scales: Mapping[str, Scales] = field(default_factory=dict)
     no_attention_scales: Text = _NO_ATTENTION_SCALES
 
-    def applied(self, network: Network, plan: Plan, part: Part) -> Network:
-        """The network as a plan runs it. A part without scales computes as it would beside them."""
+    def applied(self, network: Network, plan: Plan, part: Part, precisions: Sequence[str]) -> Network:
+        """The network as a plan runs it in an engine of these precisions. A part without scales computes as it would
+        beside them."""
         precision, name = plan.precision, _SAME_LAYERS.get(network.part, network.part)
         if network.int8_attention and self.no_attention(plan) is None:
             network = with_int8_attention(network, self.attention[name])
         if precision == "int8_weights":
             return with_int8_linears(network, _releasing(part))
-        scales = self.scales.get(name)
+        scales = (self.scales if self.beside in precisions else self.plain_scales).get(name)
         if precision != "int8" or not scales:
             return network
         return quantized(network, scales, self.largest_weight, _releasing(part), self.migrations.get(name, {}))
@@ -100,9 +103,15 @@ def eight_bits(
         why = tr("eight bits come no nearer to float32 than {best} dB, and --int8-budget asks for more", best=best)
         problem = UnsupportedModel(why, tr("allow more: --int8-budget=-1dB"))
         return EightBits(why_not=why, problem=problem, **around)
-    migrations = {name: part.migrations for name, part in card.parts.items()}
+    plain = card.allowed(budget) or allowed
     return EightBits(
-        card.without(allowed.kept), largest_weight(cpu), True, migrations=migrations, beside=allowed.beside, **around
+        card.without(allowed.kept),
+        largest_weight(cpu),
+        True,
+        migrations={name: part.migrations for name, part in card.parts.items()},
+        beside=allowed.beside,
+        plain_scales=card.without(plain.kept),
+        **around,
     )
 
 

@@ -38,7 +38,7 @@ from nutshell.pipeline.stages import Rewrite, Stages, Tap
 from nutshell.pipeline.strain import Watch
 from nutshell.pipeline.tiny_vae import TinyWay, choose_vae, tiny_vae
 from nutshell.plan import EIGHT_BITS, Need, Plan, Planner, installed_engines, processor_precisions
-from nutshell.quantization import DEFAULT_DB, HALVES
+from nutshell.quantization import DEFAULT_DB, HALVES, Scales
 from nutshell.settings import DEFAULT_MODEL
 from nutshell.store import Found, find
 from nutshell.tokens import Tokenizer
@@ -361,7 +361,12 @@ def _eight_bits(
     if own_vae:
         return small
     # The card is about the model's own autoencoder.
-    return replace(small, scales={name: row for name, row in small.scales.items() if not name.startswith("vae")})
+    kept, plain = (_without_vae(scales) for scales in (small.scales, small.plain_scales))
+    return replace(small, scales=kept, plain_scales=plain)
+
+
+def _without_vae(scales: Mapping[str, Scales]) -> dict[str, Scales]:
+    return {name: mine for name, mine in scales.items() if not name.startswith("vae")}
 
 
 def _engine() -> Engine:

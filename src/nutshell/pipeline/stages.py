@@ -140,7 +140,7 @@ class Stages:
         def prepared(network: Network) -> Network:
             if self._rewrite is not None:
                 network = self._rewrite(network)
-            return self._eight_bits.applied(network, plan, part)
+            return self._eight_bits.applied(network, plan, part, engine.precisions)
 
         precision = self._eight_bits.arithmetic(plan.precision, engine.precisions)
         if plan.strips and network.strips is not None:
