@@ -18,7 +18,7 @@ from nutshell.networks.ops import Int8Weight, Network, Ops, Padding, Weight
 from nutshell.networks.unet import denoiser
 from nutshell.pipeline.eight_bits import EightBits, largest_weight
 from nutshell.pipeline.facts import read_unet
-from nutshell.plan import arithmetic
+from nutshell.plan import Plan, arithmetic
 from nutshell.quantization import Scales
 from nutshell.quantization.int8 import delicate
 from nutshell.quantization.observe import Record, Seen
@@ -44,8 +44,9 @@ class Pass:
             name: random.standard_normal(given.shape).astype(np.float32) for name, given in network.inputs.items()
         }
         small = EightBits({"unet": made_up_scales(network, self._part.weights)}, largest_weight(machine.cpu), True)
-        computed = small.applied(network, job.precision, self._part)
         engine = _engine(job.engine, machine)
+        plan = Plan(job.engine, job.precision, job.threads, staged=True, need_bytes=0, reasons=())
+        computed = small.applied(network, plan, self._part, engine.precisions)
         beside = arithmetic(job.precision, engine.precisions)
         self._session = engine.compile(computed, self._part.weights, beside, job.threads)
         # As nutshell.pipeline.stages does after it has compiled.

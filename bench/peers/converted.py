@@ -70,7 +70,8 @@ class Runner:
         predict = self._compiled(convert_unet(job.folder, job.side)[0])
         decoder, scaling = convert_decoder(job.folder, job.side)
         decode = self._compiled(decoder)
-        ids = tokenizer(PROMPT, padding="max_length", max_length=77, truncation=True, return_tensors="np").input_ids
+        length = min(77, tokenizer.model_max_length)
+        ids = tokenizer(PROMPT, padding="max_length", max_length=length, truncation=True, return_tensors="np").input_ids
         condition = encode(ids.astype(np.int64))[0]
         scheduler.set_timesteps(steps)
         seeded = torch.Generator().manual_seed(SEED)
@@ -103,7 +104,8 @@ def convert_unet(folder: str | Path, side: int, static: bool = True) -> tuple[An
 def convert_text(folder: str | Path) -> Any:
     """The text encoder."""
     network = CLIPTextModel.from_pretrained(folder, subfolder="text_encoder", torch_dtype=torch.float32).eval()
-    return _converted(Text(network), (torch.zeros(1, 77, dtype=torch.int64),))
+    length = network.config.max_position_embeddings
+    return _converted(Text(network), (torch.zeros(1, length, dtype=torch.int64),))
 
 
 def convert_decoder(folder: str | Path, side: int, static: bool = True) -> tuple[Any, float]:

@@ -16,7 +16,8 @@ from nutshell.networks.unet import denoiser
 from nutshell.pipeline.cards import find_card
 from nutshell.pipeline.eight_bits import EightBits, eight_bits
 from nutshell.pipeline.facts import read_unet
-from nutshell.plan import arithmetic
+from nutshell.plan import Plan, processor_precisions
+from nutshell.quantization import HALVES
 from nutshell.weights import Part, open_checkpoint
 
 
@@ -37,8 +38,10 @@ class Runner:
             name: random.standard_normal(given.shape).astype(np.float32) for name, given in network.inputs.items()
         }
         engine = open_engine(job.engine)
-        network = self._eight_bits().applied(network, job.precision, self._part)
-        kind = arithmetic(job.precision, engine.precisions)
+        small = self._eight_bits()
+        plan = Plan(job.engine, job.precision, job.threads, staged=True, need_bytes=0, reasons=())
+        network = small.applied(network, plan, self._part, engine.precisions)
+        kind = small.arithmetic(job.precision, engine.precisions)
         self._session = engine.compile(network, self._part.weights, kind, job.threads)
         # As nutshell.pipeline.stages does after it has compiled.
         self._part.release()
@@ -53,7 +56,9 @@ class Runner:
         if here.card is None:
             why = here.problem.message if here.problem else "none was made"
             raise RuntimeError(f"there is no calibration card for this model: {why}")
-        return eight_bits(here.card, 1.0, probe(gpus=False).cpu, None)
+        machine = probe(gpus=False)
+        halves = [name for name in processor_precisions(machine) if name in HALVES]
+        return eight_bits(here.card, 1.0, machine.cpu, None, halves)
 
     def step(self) -> float:
         assert self._session is not None, "load first"

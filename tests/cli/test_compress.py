@@ -11,11 +11,11 @@ from tests.cli.conftest import Run
 
 
 def test_a_model_is_made_drawn_with_and_inspected(nutshell: Run, work: Path) -> None:
-    made = nutshell("compress", "prune", "artist", "--channels", "0.5", "--output", "narrow", "--json", real=True)
+    made = nutshell("compress", "prune", "artist", "--levels", "3", "--output", "narrow", "--json", real=True)
     assert made.returncode == 0, made.stderr
     said = json.loads(made.stdout)
     assert said["parameters"]["after"] < said["parameters"]["before"]
-    assert said["history"][0]["parameters"] == {"channels": 0.5, "importance": "magnitude"}
+    assert said["history"][0]["parameters"] == {"levels": 3}
     made = nutshell("compress", "quantize", "narrow", "--output", "small", "--quiet", real=True)
     assert made.returncode == 0, made.stderr
     assert "weights on disk: " in made.stdout
@@ -25,7 +25,7 @@ def test_a_model_is_made_drawn_with_and_inspected(nutshell: Run, work: Path) -> 
     )
     assert drawn.returncode == 0, drawn.stderr
     shown = nutshell("inspect", "small", real=True).stdout
-    assert "1. prune of artist (channels 0.5, importance magnitude)" in shown
+    assert "1. prune of artist (levels 3)" in shown
     assert "2. quantize of narrow (bits int8, per channel" in shown
     assert "int8" in shown
     assert len(json.loads(nutshell("inspect", "small", "--json", real=True).stdout)["history"]) == 2
@@ -52,7 +52,7 @@ def test_help_and_mistakes(nutshell: Run, work: Path) -> None:
 
 def test_a_student_is_taught_and_tells_of_it(nutshell: Run, work: Path) -> None:
     pytest.importorskip("torch")
-    made = nutshell("compress", "prune", "artist", "--channels", "0.5", "--output", "narrow", "--quiet", real=True)
+    made = nutshell("compress", "prune", "artist", "--levels", "3", "--output", "narrow", "--quiet", real=True)
     assert made.returncode == 0, made.stderr
     (work / "prompts.txt").write_text("a cat\n# not this line\n")
     words = ("compress", "distil", "narrow", "--teacher", "artist", "--output", "taught", "--threads", "1")

@@ -366,7 +366,17 @@ def test_what_a_machine_can_run(name: str) -> None:
     machine = recorded(name)
     planner = Planner.of(machine, HERE, learn=False)
     rows = [*known_models(planner, Places(), Wish())]
-    names = [*filter(None, strings(asdict(machine))), "text_encoder", "unet", "vae_decoder", "int8", "cuda"]
+    names = [
+        *filter(None, strings(asdict(machine))),
+        "SSE4.2",
+        "AVX2",
+        "VNNI",
+        "text_encoder",
+        "unet",
+        "vae_decoder",
+        "int8",
+        "cuda",
+    ]
     told = "\n".join(models.table(best_first(rows), planner))
     assert untranslated(told, names) == [], told
     for row in rows:

@@ -133,7 +133,7 @@ def test_what_is_there_is_never_written_over(artist: Original, tmp_path: Path) -
 
 def test_an_empty_folder_is_filled_and_the_history_is_true(artist: Original, tmp_path: Path) -> None:
     (tmp_path / "narrow").mkdir()
-    write_model(artist, Prune(Wishes(channels=0.5)), tmp_path / "narrow", lambda *_: None)
+    write_model(artist, Prune(Wishes(levels=3)), tmp_path / "narrow", lambda *_: None)
     write_model(open_original(tmp_path / "narrow"), Quantize(), tmp_path / "small", lambda *_: None)
     first, second = read_history(tmp_path / "small")
     assert (first.action, first.source, second.action, second.source) == ("prune", "artist", "quantize", "narrow")

@@ -16,6 +16,7 @@ from nutshell.engines import open_engine
 from nutshell.machine import PeakMeter
 from nutshell.networks.ops import Input, Network, Ops
 from nutshell.pipeline.eight_bits import EightBits
+from nutshell.plan import Plan
 from nutshell.quantization import Scale
 from nutshell.weights import Part, Weights
 from nutshell.weights.checkpoint import Source
@@ -57,8 +58,9 @@ def main() -> None:
     part = Part("unet", Source((read_layout(Path(sys.argv[1])),), lambda stored: dict(stored)))
     network = Network("unet", "unet", {"x": Input((1, 4, WIDTH)), "y": Input((1, CHANNELS, 4, 4))}, chain)
     scales = dict.fromkeys((name.removesuffix(".weight") for name in part.weights.names()), STEP)
-    small = EightBits({"unet": scales}, ready=True).applied(network, sys.argv[2], part)
     engine = open_engine("openvino")
+    plan = Plan("openvino", sys.argv[2], threads=1, staged=True, need_bytes=0, reasons=())
+    small = EightBits({"unet": scales}, ready=True).applied(network, plan, part, engine.precisions)
     meter = PeakMeter()
     before = meter.bytes()
     session = engine.compile(small, part.weights, "f32", threads=1)

@@ -17,11 +17,11 @@ def main(engine: str, first: str, second: str) -> None:
     import nutshell
 
     noise = np.random.default_rng(0).integers(0, 256, (128, 128, 3), np.uint8)
-    with nutshell.load("artist", engine=engine, precision="f32", learn=False, threads=1) as model:
-        drawn = model.generate("a red apple on a table", width=128, height=128, steps=3, seed=3)
+    with nutshell.load("artist-turbo", engine=engine, precision="f32", learn=False, threads=1) as model:
+        drawn = model.generate("a red apple", width=128, height=128, steps=4, seed=3)
         drawn.save(first)
         # This way the encoder runs too.
-        changed = model.generate("a pear", image=Image.fromarray(noise), strength=0.5, steps=3, seed=3)
+        changed = model.generate("a pear", image=Image.fromarray(noise), strength=0.5, steps=4, seed=3)
         changed.save(second)
 
 

@@ -48,7 +48,11 @@ def centre(picture: Any) -> np.ndarray:
 
 def test_they_are_small_and_share_what_they_can() -> None:
     assert sum(file.stat().st_size for file in builtin_folder().rglob("*") if file.is_file()) <= MOST_BYTES
-    assert {path.name for path in (builtin_folder() / "artist-turbo").iterdir()} == {"README.md", "unet"}
+    assert {path.name for path in (builtin_folder() / "artist-turbo").iterdir()} == {
+        "README.md",
+        "calibration.json",
+        "unet",
+    }
 
 
 def test_every_card_is_tested() -> None:

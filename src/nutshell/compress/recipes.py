@@ -102,7 +102,7 @@ def _narrower(whole: UNetShape, shape: UNetShape, share: float) -> UNetShape:
     if not 0 < share <= 1:
         raise UsageError(tr("--channels is a share, more than 0 and at most 1, not {share}", share=share))
     candidates = list(_narrowed(whole, shape))
-    if not candidates:
+    if not candidates or (share < 1 and candidates == [shape]):
         raise UsageError(
             tr("the levels of this UNet cannot be narrowed alike by whole groups and heads"),
             tr("take out blocks instead: --recipe, --layers, --middle"),

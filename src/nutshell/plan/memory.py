@@ -132,7 +132,8 @@ def _most_of(stages: tuple[StageNeed, ...], habit: Habit, offer: Offer, precisio
             * habit.activations
         )
         if stage.weight_bytes < VALUE_BYTES["f32"] * stage.parameters:
-            running += habit.widened
+            # At the most all of them; a small part has not as many.
+            running += min(habit.widened, VALUE_BYTES["f32"] * stage.parameters)
         peak = max(peak, held + making, held + kept + running)
         widest = max(widest, running)
         held += kept
