@@ -89,10 +89,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--stored", choices=("f16", "f32"), default="f16", help="precision of the weights on disk")
     parser.add_argument("--vae", choices=("kl", "tiny"), default="kl", help="autoencoder of the built models")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
-    parser.add_argument("--name", default=datetime.now(timezone.utc).strftime("%Y-%m-%d"), help="of the files")
+    parser.add_argument("--name", help="of the files; the date and the names of models that come with Nutshell")
     options = parser.parse_args(arguments)
     quick = options.quick
     options.models = options.models or (["miniature"] if quick else ["tiny-sd", "sd15"])
+    if options.name is None:
+        ours = [model for model in options.models if model in cards()]
+        options.name = "-".join([datetime.now(timezone.utc).strftime("%Y-%m-%d"), *ours])
     options.sizes = options.sizes or ([64] if quick else None)
     options.rounds = options.rounds or (1 if quick else 7)
     if options.picture_steps is None:
