@@ -18,6 +18,7 @@ from nutshell.settings import resolve
 from nutshell.store import builtin_folder
 
 ARTIST = builtin_folder() / "artist"
+BUILT_IN = ["artist-turbo", "artist"]
 
 
 class Clock:
@@ -59,8 +60,9 @@ def names(models: Models) -> list[str]:
 
 
 def test_the_built_in_model_is_here_and_reckoned(make: Any) -> None:
-    (row,) = make().rows()
-    assert (row.name, row.here, row.verdict) == ("artist", True, "well")
+    row, other = make().rows()
+    assert (row.name, row.here, row.verdict) == ("artist-turbo", True, "well")
+    assert (other.name, other.here, other.verdict) == ("artist", True, "well")
     assert (row.width, row.height) == (256, 256)
     assert row.steps > 0
     assert row.guidance > 0
@@ -73,15 +75,15 @@ def test_the_built_in_model_is_here_and_reckoned(make: Any) -> None:
 
 def test_a_model_that_comes_and_goes_is_noticed(make: Any, folder: Path, clock: Clock) -> None:
     models = make()
-    assert names(models) == ["artist"]
+    assert names(models) == BUILT_IN
     shutil.copytree(ARTIST, folder / "mine")
-    assert names(models) == ["artist"], "folders are not looked at all the time"
+    assert names(models) == BUILT_IN, "folders are not looked at all the time"
     clock.seconds += 3
-    assert names(models) == ["artist", "mine"]
+    assert names(models) == [*BUILT_IN, "mine"]
     assert models.resolve("mine") == "mine"
     shutil.rmtree(folder / "mine")
     clock.seconds += 3
-    assert names(models) == ["artist"]
+    assert names(models) == BUILT_IN
     with pytest.raises(ModelNotFound):
         models.resolve("mine")
 
@@ -89,18 +91,18 @@ def test_a_model_that_comes_and_goes_is_noticed(make: Any, folder: Path, clock: 
 def test_a_model_whose_folder_was_there_before_its_files_is_noticed_too(make: Any, folder: Path, clock: Clock) -> None:
     (folder / "mine").mkdir()
     models = make()
-    assert names(models) == ["artist"]
+    assert names(models) == BUILT_IN
     # The time of the folder above does not change by this.
     shutil.copytree(ARTIST, folder / "mine", dirs_exist_ok=True)
     clock.seconds += 31
-    assert names(models) == ["artist", "mine"]
+    assert names(models) == [*BUILT_IN, "mine"]
 
 
 def test_the_default_comes_first(make: Any, folder: Path) -> None:
     shutil.copytree(ARTIST, folder / "zebra")
     models = make(model="zebra")
     assert models.default == "zebra"
-    assert names(models) == ["zebra", "artist"]
+    assert names(models) == ["zebra", *BUILT_IN]
     assert models.resolve(None) == models.resolve("") == models.resolve("gpt-image-2") == "zebra"
 
 
@@ -108,7 +110,7 @@ def test_a_default_that_is_a_path_is_known_by_its_last_part(make: Any, tmp_path:
     shutil.copytree(ARTIST, tmp_path / "elsewhere" / "mine")
     path = str(tmp_path / "elsewhere" / "mine")
     models = make(model=path)
-    assert names(models) == ["mine", "artist"]
+    assert names(models) == ["mine", *BUILT_IN]
     assert models.resolve(None) == models.resolve("mine") == path
     assert models.plan("mine")["model"] == "mine"
     assert not any(str(tmp_path) in str(row) for row in models.rows())
@@ -124,12 +126,12 @@ def test_a_broken_model_hides_no_other(make: Any, folder: Path) -> None:
     (folder / "broken" / "model_index.json").write_text("{", "utf-8")
     (folder / "empty.safetensors").write_bytes(b"")
     rows = {row.name: row.verdict for row in make().rows()}
-    assert rows == {"artist": "well", "broken": "not yet", "empty.safetensors": "not yet"}
+    assert rows == {"artist-turbo": "well", "artist": "well", "broken": "not yet", "empty.safetensors": "not yet"}
 
 
 def test_no_folder_of_the_users_hides_no_model(make: Any, folder: Path) -> None:
     folder.rmdir()
-    assert names(make()) == ["artist"]
+    assert names(make()) == BUILT_IN
 
 
 def test_settings_that_are_spoilt_later_spoil_nothing(
@@ -139,7 +141,7 @@ def test_settings_that_are_spoilt_later_spoil_nothing(
     monkeypatch.setenv("NUTSHELL_SIZE", "huge")
     with pytest.raises(UsageError):
         resolve({})
-    assert names(models) == ["artist"]
+    assert names(models) == BUILT_IN
     assert models.resolve("artist") == "artist"
 
 

@@ -37,6 +37,7 @@ _STATUS = {
     "CorruptFile": 422,
     "WeightsMismatch": 422,
     "NotEnoughMemory": 422,
+    "MemoryPressure": 503,
     "QueueFull": 429,
     "Stopping": 503,
     "Cancelled": 410,
