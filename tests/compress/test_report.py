@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFont
 
+import nutshell
 from nutshell.cli.compress_report import report_lines
 from nutshell.compress.job import write_model
 from nutshell.compress.judged import judged, pick_prompts
@@ -123,8 +124,8 @@ def test_the_judge_sees_a_cat_and_none_in_noise() -> None:
     prompts, _ = pick_prompts(500)
     asked = [prompt for prompt in prompts if prompt.text == "a drawing of a cat"]
     assert len(asked) == 1
-    with Image.open(Path(__file__).parents[2] / "docs" / "pictures" / "cat-wearing-sunglasses.png") as file:
-        cat = file.convert("RGB")
+    with nutshell.load("artist", precision="f32", learn=False) as model:
+        cat = model.generate(asked[0].text, seed=asked[0].place).image.convert("RGB")
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
     first, second = judged(asked, [[cat], [noise]])
     assert (first.accuracy, second.accuracy) == (100.0, 0.0)
