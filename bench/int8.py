@@ -28,6 +28,7 @@ from bench.peers import Job
 from bench.process import NotMeasured, Worker
 from bench.quality import Way, drawn_and_judged
 from bench.runs import CARDS
+from bench.usual import fill
 from nutshell.weights import open_checkpoint
 
 RESULTS = Path(__file__).parent / "results"
@@ -181,9 +182,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "loads": 1 if quick else 3,
         "judged": 0 if quick else 100,
     }
-    for name, value in usual.items():
-        if getattr(options, name) is None:
-            setattr(options, name, value)
+    fill(options, usual)
     if quick:
         options.size = options.size or 64
     return options

@@ -19,6 +19,7 @@ from bench import machine
 from bench.command import PROMPT
 from bench.service_process import Service
 from bench.service_report import write
+from bench.usual import fill
 
 RESULTS = Path(__file__).parent / "results"
 # Between two questions to /healthz while pictures are drawn.
@@ -155,10 +156,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     usual = {"rounds": 1, "pictures": 2, "steps": 2, "health_seconds": 1.0} if options.quick else {
         "rounds": 7, "pictures": 10, "steps": 0, "health_seconds": 30.0
     }  # fmt: skip
-    for name, value in usual.items():
-        if getattr(options, name) is None:
-            setattr(options, name, value)
-    return options
+    return fill(options, usual)
 
 
 if __name__ == "__main__":

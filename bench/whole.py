@@ -33,6 +33,7 @@ from bench.peers import Job
 from bench.process import NotMeasured
 from bench.quality import Way, drawn_and_judged
 from bench.runs import BARE, CARDS, environment, generate, nutshell, run
+from bench.usual import fill
 
 RESULTS = Path(__file__).parent / "results"
 INT8 = ("--precision", "int8", "--int8-budget", ALL_LAYERS)
@@ -212,10 +213,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "rounds": 1 if quick else 3,
         "judged": 0 if quick else 40,
     }
-    for name, value in usual.items():
-        if getattr(options, name) is None:
-            setattr(options, name, value)
-    return options
+    return fill(options, usual)
 
 
 if __name__ == "__main__":

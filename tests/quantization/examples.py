@@ -15,8 +15,23 @@ from nutshell.engines import open_engine
 from nutshell.engines.cost import CostOps
 from nutshell.errors import Shape, WeightsMismatch
 from nutshell.networks.ops import Network, Ops
+from nutshell.networks.unet_config import UNetConfig
 from nutshell.quantization import FULL_WEIGHT, SAFE_WEIGHT, Scales, quantized
 from nutshell.weights import Tensor, Weights
+
+# A small denoiser with attention to itself and to a condition.
+UNET = UNetConfig.read(
+    {
+        "block_out_channels": (32, 64),
+        "layers_per_block": 1,
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
+        "mid_block_type": None,
+        "cross_attention_dim": 24,
+        "attention_head_dim": 2,
+        "norm_num_groups": 8,
+    }
+)
 
 F32 = npt.NDArray[np.float32]
 

@@ -13,7 +13,6 @@ from nutshell.engines import open_engine
 from nutshell.networks import unet
 from nutshell.networks.ops import Network
 from nutshell.networks.unet import Thrift
-from nutshell.networks.unet_config import UNetConfig
 from nutshell.quantization import (
     Around,
     AttentionScales,
@@ -25,19 +24,8 @@ from nutshell.quantization import (
 )
 from nutshell.quantization.scales import symmetric
 from nutshell.weights import Weights
+from tests.quantization.examples import UNET
 
-UNET = UNetConfig.read(
-    {
-        "block_out_channels": (32, 64),
-        "layers_per_block": 1,
-        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
-        "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
-        "mid_block_type": None,
-        "cross_attention_dim": 24,
-        "attention_head_dim": 2,
-        "norm_num_groups": 8,
-    }
-)
 NETWORK = unet.denoiser(UNET, 8, 8, 5)
 # Two transformer layers on the way up, one on the way down, and in each an attention to itself and to the condition.
 ATTENTIONS = 6

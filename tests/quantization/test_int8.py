@@ -16,22 +16,10 @@ from nutshell.networks import autoencoder_tiny, clip_text, unet
 from nutshell.networks.autoencoder_tiny import AutoencoderTinyConfig
 from nutshell.networks.clip_text import ClipTextConfig
 from nutshell.networks.ops import Network
-from nutshell.networks.unet_config import UNetConfig
 from nutshell.quantization import Record, Scale, Seen, delicate, observed, quantized, scales_of
 from nutshell.weights import Tensor, Weights
+from tests.quantization.examples import UNET
 
-UNET = UNetConfig.read(
-    {
-        "block_out_channels": (32, 64),
-        "layers_per_block": 1,
-        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
-        "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
-        "mid_block_type": None,
-        "cross_attention_dim": 24,
-        "attention_head_dim": 2,
-        "norm_num_groups": 8,
-    }
-)
 TINY = AutoencoderTinyConfig((32,) * 4, (32,) * 4, (1, 1, 1, 1), (1, 1, 1, 1))
 TEXT = ClipTextConfig(64, 128, heads=2, layers=2, positions=16, vocabulary=50, activation="quick_gelu")
 

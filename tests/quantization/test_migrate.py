@@ -17,7 +17,6 @@ from nutshell.networks import clip_text, unet
 from nutshell.networks.clip_text import ClipTextConfig
 from nutshell.networks.ops import Input, Network, Ops
 from nutshell.networks.unet import Thrift
-from nutshell.networks.unet_config import UNetConfig
 from nutshell.quantization import (
     Around,
     Migration,
@@ -34,22 +33,11 @@ from nutshell.quantization import (
 )
 from nutshell.quantization.wrap import layer_names
 from nutshell.weights import Quantized, Tensor, Weights
+from tests.quantization.examples import UNET
 
 CHANNELS, OUT = 32, 48
 RANDOM = np.random.default_rng(11)
 TEXT = ClipTextConfig(64, 128, heads=2, layers=2, positions=16, vocabulary=50, activation="quick_gelu")
-UNET = UNetConfig.read(
-    {
-        "block_out_channels": (32, 64),
-        "layers_per_block": 1,
-        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
-        "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
-        "mid_block_type": None,
-        "cross_attention_dim": 24,
-        "attention_head_dim": 2,
-        "norm_num_groups": 8,
-    }
-)
 
 
 def normed(ops: Ops[Any], weights: Weights, inputs: Any) -> Any:
